@@ -1,0 +1,39 @@
+"""Cases, checks, slices and what they pass through on their way to the networks and back to files."""
+
+from transmodal.data.cases import find_cases
+from transmodal.data.checks import check_image, check_path, check_same_grid
+from transmodal.data.datalist import read_datalist
+from transmodal.data.dicom import check_dicom_folder, is_dicom_folder
+from transmodal.data.layout import MODALITIES
+from transmodal.data.pool import ImagePool
+from transmodal.data.records import as_records
+from transmodal.data.saving import AtomicNibabelWriter, CaseLayout, case_of
+from transmodal.data.sections import check_sections, read_sections, write_sections
+from transmodal.data.selection import select_cases
+from transmodal.data.slices import VolumeSlices
+from transmodal.data.splits import split_cases
+from transmodal.data.unpaired import UnpairedSampler, UnpairedSlices
+
+__all__ = [
+    "AtomicNibabelWriter",
+    "CaseLayout",
+    "ImagePool",
+    "MODALITIES",
+    "UnpairedSampler",
+    "UnpairedSlices",
+    "VolumeSlices",
+    "as_records",
+    "case_of",
+    "check_dicom_folder",
+    "check_image",
+    "check_path",
+    "check_same_grid",
+    "check_sections",
+    "find_cases",
+    "is_dicom_folder",
+    "read_datalist",
+    "read_sections",
+    "select_cases",
+    "split_cases",
+    "write_sections",
+]

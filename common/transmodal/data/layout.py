@@ -1,0 +1,48 @@
+"""The names of the data layout ``dataset_dir/<case>/<modality>.<extension>``, in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transmodal.errors import InputError
+
+__all__ = ["LABELS", "MODALITIES", "PICTURES", "SECTIONS", "VOLUMES", "Case", "case_files", "extension", "visible"]
+
+Case = dict[str, str]
+"""A case record: modality names to absolute paths, besides ``case`` and, where known, ``patient``."""
+
+LABELS = ("mask", "lesion", "label")
+"""Modalities whose values are classes, not intensities."""
+
+MODALITIES = ("ct", "mr", "t1", "t1ce", "t2", "flair", "dwi", "xray", *LABELS)
+VOLUMES = (".nii.gz", ".nii", ".mha", ".nrrd")
+PICTURES = (".png", ".jpg", ".jpeg")
+SECTIONS = ("training", "validation", "test")
+
+
+def extension(path: Path) -> str:
+    """The image extension of a file name in lower case, two-part ones whole; empty if it is none of ours."""
+    name = path.name.lower()
+    return next((suffix for suffix in (*VOLUMES, *PICTURES) if name.endswith(suffix)), "")
+
+
+def case_files(case: Case) -> dict[str, str]:
+    """The files of a case record by modality, without its names of case and patient."""
+    return {key: value for key, value in case.items() if key not in ("case", "patient")}
+
+
+def visible(folder: Path) -> list[Path]:
+    """What a folder holds, sorted by name, without hidden entries.
+
+    Raises:
+        InputError: if there is no such folder, or it may not be read.
+    """
+    try:
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise InputError(
+            folder,
+            found=f"no folder that can be read ({error.strerror})",
+            wanted="an existing folder",
+            remedy="check the spelling of the path and who may read it",
+        ) from error

@@ -1,0 +1,50 @@
+"""Where and how results are written: the layout of inputs, atomically, so that nothing is ever half written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monai.data import FolderLayoutBase, NibabelWriter
+
+__all__ = ["AtomicNibabelWriter", "CaseLayout", "case_of"]
+
+
+class CaseLayout(FolderLayoutBase):
+    """``output_dir/<case>/<name><extension>``: the layout of inputs, so one bundle's output is the next one's input.
+
+    Args:
+        output_dir: root of the results.
+        name: file name without extension, usually the target modality.
+        extension: file extension with its dot.
+    """
+
+    def __init__(self, output_dir: str, name: str, extension: str = ".nii.gz") -> None:
+        self.output_dir, self.name, self.extension = Path(output_dir), name, extension
+
+    def filename(self, case: str = "case", **_: Any) -> Path:
+        """Path of a case's file; its folder is made."""
+        path = self.output_dir / case / f"{self.name}{self.extension}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def case_of(meta: Mapping[str, Any], transform: Any = None) -> dict[str, str]:
+    """The ``output_name_formatter`` of ``SaveImaged``: a sample's case, from the metadata its reader left."""
+    return {"case": str(meta.get("case") or Path(str(meta.get("filename_or_obj", "case"))).name.split(".")[0])}
+
+
+class AtomicNibabelWriter(NibabelWriter):
+    """NIfTI writer that leaves a complete file or none."""
+
+    def write(self, filename: str | os.PathLike[str], verbose: bool = False, **kwargs: Any) -> None:
+        """Write beside the destination, then rename."""
+        path = Path(filename)
+        partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
+        try:
+            super().write(str(partial), verbose=verbose, **kwargs)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,109 @@
+"""Two-dimensional training samples from volumes: preprocessed once, kept, and picked where there is body."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from transmodal.errors import InputError
+
+__all__ = ["VolumeSlices"]
+
+logger = logging.getLogger(__name__)
+Sample = dict[str, Any]
+
+
+class VolumeSlices(Dataset[dict[str, Tensor]]):
+    """The slices of one modality that show enough body, from volumes preprocessed once.
+
+    All files are read and checked when the object is made, before any training starts. Slices without body are left out:
+    instance norm turns a constant slice into exploding gradients.
+
+    Args:
+        data: batch records; those without ``key`` are skipped.
+        transform: deterministic preprocessing of a record ``{key: path, "case": …}`` to a volume (C, H, W, D) in
+            [-1, 1] and its body mask under ``body_prefix + key``.
+        key: the image's key in ``data``.
+        axis: spatial axis that numbers the slices (2 is axial after orientation to RAS).
+        min_body_fraction: smallest fraction of body pixels in a slice that is kept.
+        cache_dir: folder for memory-mapped volumes, for data that does not fit into memory; entries are named by the
+            file, its time stamp and the preprocessing, so a change of any makes a new one. Without it, memory is used.
+        cache_key: text that identifies the preprocessing in ``cache_dir``.
+    Raises:
+        InputError: if a file is unusable, or no slice has enough body.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[Mapping[str, Any]],
+        transform: Callable[[Sample], Sample],
+        key: str = "image",
+        axis: int = 2,
+        min_body_fraction: float = 0.05,
+        cache_dir: str | None = None,
+        cache_key: str = "",
+        body_prefix: str = "body_",
+    ) -> None:
+        self.key, self.body_key, self.axis, self.transform = key, f"{body_prefix}{key}", axis, transform
+        self.cache_dir, self.cache_key = Path(cache_dir) if cache_dir else None, cache_key
+        records = [record for record in data if record.get(key)]
+        self.volumes = [self._volume(record) for record in tqdm(records, desc=f"reading {key}", disable=len(records) < 2)]
+        self.index = [
+            (number, position)
+            for number, (_, body) in enumerate(self.volumes)
+            for position in np.flatnonzero(body.reshape(len(body), -1).mean(axis=1) >= min_body_fraction)
+        ]
+        if not self.index:
+            raise InputError(
+                f"training images under the key {key!r}",
+                found=f"{len(records)} volumes, none with a slice of at least {min_body_fraction:.0%} body",
+                wanted="at least one volume with visible anatomy",
+                remedy="check the data with tools/datalist.py, or lower min_body_fraction",
+            )
+        logger.info("%s: %d slices of %d volumes", key, len(self.index), len(records))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        """One slice: ``{"image": (C, H, W) in [-1, 1], "body": (1, H, W)}``, float32."""
+        volume, position = self.index[number]
+        image, body = self.volumes[volume]
+        return {
+            "image": torch.from_numpy(np.array(image[position], dtype=np.float32)),
+            "body": torch.from_numpy(np.array(body[position], dtype=np.float32))[None],
+        }
+
+    def _volume(self, record: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Image (slices, C, H, W) and body (slices, H, W), from the cache where it holds them."""
+        if self.cache_dir is None:
+            return self._preprocessed(record)
+        path = Path(str(record[self.key]))
+        identity = f"{path.resolve()} {path.stat().st_mtime_ns} {self.key} {self.axis} {self.cache_key}"
+        entry = self.cache_dir / hashlib.sha256(identity.encode()).hexdigest()[:24]
+        files = [entry.with_suffix(".image.npy"), entry.with_suffix(".body.npy")]
+        if not all(file.exists() for file in files):
+            self.cache_dir.mkdir(parents=True, exist_ok=True)
+            for file, array in zip(files, self._preprocessed(record), strict=True):
+                partial = file.with_name(f".partial.{file.name}")
+                np.save(partial, array)
+                partial.replace(file)
+        image, body = (np.load(file, mmap_mode="r") for file in files)
+        return image, body
+
+    def _preprocessed(self, record: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        given = {self.key: record[self.key], "case": record.get("case")}
+        sample = self.transform(given)
+        image, body = (np.asarray(sample[key].cpu()) for key in (self.key, self.body_key))
+        slices = np.ascontiguousarray(np.moveaxis(image, self.axis + 1, 0), dtype=np.float32)
+        return slices, np.ascontiguousarray(np.moveaxis(body[0], self.axis, 0) > 0)

@@ -1,0 +1,118 @@
+"""Unpaired training samples: two domains, shuffled independently, of any two lengths.
+
+Source: J.-Y. Zhu et al., Unpaired image-to-image translation using cycle-consistent adversarial networks, ICCV 2017. Several
+published implementations draw the same index from both domains, which is paired training by accident when files match.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from monai.data import MetaTensor
+from monai.transforms import Compose
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+
+from transmodal.data.slices import Sample, VolumeSlices
+
+__all__ = ["UnpairedSampler", "UnpairedSlices"]
+
+Draw = tuple[int, int, int]
+
+
+class UnpairedSlices(Dataset[dict[str, Tensor]]):
+    """Slices of a source and of a target domain, each drawn for itself.
+
+    An item is a pure function of its index ``(i, j, seed)``: slice ``i`` of the source domain, slice ``j`` of the target
+    domain, both augmented with ``seed``. So the numbers of worker processes and of ranks change nothing, and a resumed
+    run sees what the uninterrupted one would have seen. :class:`UnpairedSampler` draws the indices.
+
+    Args:
+        data: batch records with ``image``, ``label`` or both.
+        transform: deterministic preprocessing of each key, applied once (see :class:`VolumeSlices`).
+        augmentation: random transforms of ``{"image": (C, H, W), "body": (1, H, W)}``; it must make all slices of one
+            size if they are to be batched.
+        slices: further arguments of :class:`VolumeSlices`.
+    """
+
+    keys = ("image", "label")
+
+    def __init__(
+        self,
+        data: Sequence[Mapping[str, Any]],
+        transform: Mapping[str, Callable[[Sample], Sample]],
+        augmentation: Compose | None = None,
+        **slices: Any,
+    ) -> None:
+        self.data, self.transform, self.augmentation = data, transform, augmentation
+        self.domains = [VolumeSlices(data, transform[key], key=key, **slices) for key in self.keys]
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Slices in the source and in the target domain."""
+        return len(self.domains[0]), len(self.domains[1])
+
+    def __len__(self) -> int:
+        return max(self.lengths)
+
+    def __getitem__(self, index: Draw | int) -> dict[str, Tensor]:
+        """``{"image": source slice, "label": target slice}``, (C, H, W) in [-1, 1], float32."""
+        if isinstance(index, int):  # a plain loader without our sampler
+            index = (index % self.lengths[0], index % self.lengths[1], index)
+        *numbers, seed = index
+        return {
+            key: self._augmented(domain[number], (seed + salt) % 2**32)
+            for salt, (key, domain, number) in enumerate(zip(self.keys, self.domains, numbers, strict=True))
+        }
+
+    def _augmented(self, sample: dict[str, Tensor], seed: int) -> Tensor:
+        if self.augmentation is not None:
+            self.augmentation.set_random_state(seed=seed)
+            result = self.augmentation(sample)
+            sample = result[0] if isinstance(result, list) else result  # MONAI's crops return a list of samples
+        image = sample["image"]
+        return image.as_tensor() if isinstance(image, MetaTensor) else image
+
+
+class UnpairedSampler(DistributedSampler[Draw]):
+    """Draw independent permutations of both domains, an epoch being the longer one.
+
+    The shorter domain is passed through again, newly shuffled, as often as the longer one needs. Ranks take every n-th
+    index, so that n processes see together what one process sees at the global batch size. MONAI's engines tell a
+    ``DistributedSampler`` the epoch, which is all the state there is.
+
+    Args:
+        dataset: its ``lengths`` are drawn from.
+        seed: with the epoch it fixes every draw.
+        num_replicas, rank: processes that share the epoch; by default those of the process group, or one.
+    """
+
+    def __init__(
+        self, dataset: UnpairedSlices, seed: int = 0, num_replicas: int | None = None, rank: int | None = None
+    ) -> None:
+        grouped = dist.is_available() and dist.is_initialized()
+        replicas = num_replicas if num_replicas is not None else (dist.get_world_size() if grouped else 1)
+        own = rank if rank is not None else (dist.get_rank() if grouped else 0)
+        sized: Any = dataset
+        super().__init__(sized, num_replicas=replicas, rank=own, shuffle=True, seed=seed)
+        self.lengths = dataset.lengths
+
+    def __len__(self) -> int:
+        return math.ceil(max(self.lengths) / self.num_replicas)
+
+    def __iter__(self) -> Iterator[Draw]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        total = len(self) * self.num_replicas
+        first, second = (self._pass(length, total, generator) for length in self.lengths)
+        seeds = torch.randint(2**31, (total,), generator=generator).tolist()
+        draws = list(zip(first, second, seeds, strict=True))
+        return iter(draws[self.rank : total : self.num_replicas])
+
+    @staticmethod
+    def _pass(length: int, total: int, generator: torch.Generator) -> list[int]:
+        rounds = [torch.randperm(length, generator=generator) for _ in range(math.ceil(total / length))]
+        return [int(number) for number in torch.cat(rounds)[:total]]

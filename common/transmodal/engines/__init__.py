@@ -1,0 +1,7 @@
+"""Training loops: engines that MONAI does not have."""
+
+from transmodal.engines.alternating import AlternatingTrainer, named_losses
+from transmodal.engines.batches import move_to_device
+from transmodal.engines.phases import Objective, Phase
+
+__all__ = ["AlternatingTrainer", "Objective", "Phase", "move_to_device", "named_losses"]

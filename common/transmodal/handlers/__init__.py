@@ -1,0 +1,23 @@
+"""What happens around the iterations of an engine: averages, weights, resuming, progress, evaluation."""
+
+from transmodal.handlers.body_mae import BodyMAE
+from transmodal.handlers.ema import EMAHandler
+from transmodal.handlers.figures import SliceView, draw_translations, mid_body_view
+from transmodal.handlers.progress import EpochLosses, LossProgressBar
+from transmodal.handlers.report import EvaluationReport
+from transmodal.handlers.resume import Resume
+from transmodal.handlers.weights import BestWeights, LastWeights
+
+__all__ = [
+    "BestWeights",
+    "BodyMAE",
+    "EMAHandler",
+    "EpochLosses",
+    "EvaluationReport",
+    "LastWeights",
+    "LossProgressBar",
+    "Resume",
+    "SliceView",
+    "draw_translations",
+    "mid_body_view",
+]

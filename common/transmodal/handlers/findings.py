@@ -1,0 +1,125 @@
+"""What an evaluation found, gathered from all processes, summarised and written."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+
+import transmodal
+from transmodal.handlers.figures import SliceView
+from transmodal.metrics import CaseScores, Measure, Similarity, summarise, unbeaten_baselines
+
+__all__ = ["MODEL", "TO_INPUT", "Findings", "provenance", "write_atomically", "write_csv"]
+
+MODEL = "model"
+TO_INPUT = "ssim_to_input"
+
+
+@dataclass
+class Findings:
+    """Scores of all methods, why cases could not be scored, and slices for the figure."""
+
+    rows: list[CaseScores] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+    views: list[SliceView] = field(default_factory=list)
+
+    @classmethod
+    def merged(cls, shares: Sequence[Findings]) -> Findings:
+        """All processes' findings, ordered by case; a case that a distributed sampler repeats counts once."""
+        rows = {(row.case, row.method): row for share in shares for row in share.rows}
+        views = {view.case: view for share in shares for view in share.views}
+        faults = {case: fault for share in shares for case, fault in share.faults.items()}
+        return cls(
+            rows=sorted(rows.values(), key=lambda row: row.case),
+            faults=dict(sorted(faults.items())),
+            views=[views[case] for case in sorted(views)],
+        )
+
+    def summary(self, similarity: Similarity, nearly_identical: float) -> dict[str, Any]:
+        """Protocol, statistics per method, translation check and warnings, ready for JSON."""
+        ours = [row for row in self.rows if row.method == MODEL]
+        suspects = [row.case for row in ours if row.values[TO_INPUT] >= nearly_identical]
+        return {
+            "protocol": {
+                "name": similarity.name,
+                "where": "native grid, inside the body mask, physical units, per case",
+                "sd": "sample standard deviation over cases",
+                "measures": {name: measure._asdict() for name, measure in similarity.measures.items()},
+            },
+            "cases": [row.case for row in ours],
+            "methods": summarise(self.rows, similarity.measures),
+            "not_scored": self.faults,
+            "translation_check": {
+                "suspected_from": nearly_identical,
+                "nearly_identical_to_input": suspects,
+                **summarise(ours, {TO_INPUT: Measure("", higher_is_better=False)})[MODEL],
+            },
+            "warnings": [
+                *(f"{case} is not scored and in no mean: {fault}" for case, fault in self.faults.items()),
+                *self._undefined(similarity.measures),
+                *_copied(suspects, nearly_identical),
+                *unbeaten_baselines(self.rows, similarity.measures, MODEL),
+            ],
+        }
+
+    def _undefined(self, measures: Mapping[str, Measure]) -> list[str]:
+        warnings = []
+        for row in self.rows:
+            names = [name for name in measures if not math.isfinite(row.values[name])]
+            if names and row.method == MODEL and row.case not in self.faults:
+                warnings.append(f"{row.case} is not in the mean of {', '.join(names)}, undefined for so small a body")
+        return warnings
+
+
+def _copied(suspects: Sequence[str], nearly_identical: float) -> list[str]:
+    if not suspects:
+        return []
+    cases = ", ".join(suspects)
+    return [f"output nearly identical to input (SSIM from {nearly_identical:g}) in {cases}: was it translated at all?"]
+
+
+def provenance(weights: Path | None) -> dict[str, str]:
+    """Versions of what computed the scores; name and SHA-256 of the weights."""
+    versions = {
+        "transmodal": transmodal.__version__,
+        "monai": str(monai.__version__),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    if weights is None:
+        return versions
+    with weights.open("rb") as file:
+        return {**versions, "weights": weights.name, "weights_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def write_csv(path: Path, rows: Sequence[CaseScores], columns: Sequence[str]) -> None:
+    """A row per case and method; undefined values are empty cells."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["case", "method", *columns])
+        for row in rows:
+            values = [row.values.get(column, math.nan) for column in columns]
+            writer.writerow([row.case, row.method, *(value if math.isfinite(value) else "" for value in values)])
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` make a neighbour of ``path`` with the same suffix, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+"""What an evaluator leaves after an iteration, as one checked record per case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import ignite.distributed as idist
+import torch
+from ignite.engine import Engine
+from monai.data.meta_tensor import MetaTensor
+from torch import Tensor
+
+from transmodal.errors import InputError
+
+__all__ = ["CaseRecord", "case_records", "gathered"]
+
+Share = TypeVar("Share")
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """One evaluated case on its native grid, plain tensors on the CPU.
+
+    ``pred`` is in physical units and ``label`` the untouched target, both (1, H, W[, D]); ``mask`` is the body, same
+    shape; ``source`` is the raw source (C, H, W[, D]); ``affine`` maps voxel indices to mm in RAS.
+    """
+
+    case: str
+    pred: Tensor
+    label: Tensor
+    mask: Tensor
+    source: Tensor | None
+    affine: Tensor | None
+
+
+def case_records(engine: Engine) -> list[CaseRecord]:
+    """The cases of the iteration just completed.
+
+    Keys are looked up in the engine's output and, where they are not there, in its batch, because MONAI's evaluators
+    carry only the image, the label and the prediction over.
+
+    Raises:
+        InputError: if the batch was not decollated, a key is missing, or images lie on different grids.
+    """
+    outputs, batches = engine.state.output, engine.state.batch
+    if not isinstance(outputs, list) or not all(isinstance(output, Mapping) for output in outputs):
+        raise InputError(
+            "evaluator",
+            found=f"an output of type {type(outputs).__name__}",
+            wanted="a list with a dictionary for each case",
+            remedy="leave the evaluator's 'decollate' at true and load dictionaries",
+        )
+    paired = batches if isinstance(batches, list) and len(batches) == len(outputs) else [{}] * len(outputs)
+    return [_record({**batch, **output}) for batch, output in zip(paired, outputs, strict=True)]
+
+
+def gathered(share: Share) -> list[Share]:
+    """What each process holds, in the order of ranks, on every process; call it on all of them."""
+    return list(idist.all_gather(share))  # type: ignore[arg-type]
+
+
+def _record(sample: Mapping[str, Any]) -> CaseRecord:
+    case = str(sample.get("case", "without a name"))
+    missing = [key for key in ("case", "pred", "label", "mask") if key not in sample]
+    if missing:
+        raise InputError(
+            f"evaluation of case {case}",
+            found=f"the keys {', '.join(sorted(map(str, sample)))}",
+            wanted=f"also {', '.join(missing)}",
+            remedy="keep the untouched target as 'label' and load or find the body as 'mask' in the preprocessing",
+        )
+    pred, label, mask = sample["pred"], sample["label"], sample["mask"]
+    _check_grid(case, pred, label, mask)
+    source = sample.get("source")
+    return CaseRecord(
+        case=case,
+        pred=_plain(pred),
+        label=_plain(label),
+        mask=_plain(mask),
+        source=None if source is None else _plain(source),
+        affine=_plain(label.affine) if isinstance(label, MetaTensor) else None,
+    )
+
+
+def _check_grid(case: str, pred: Tensor, label: Tensor, mask: Tensor) -> None:
+    shapes = [tuple(image.shape) for image in (pred, label, mask)]
+    moved = False
+    if isinstance(pred, MetaTensor) and isinstance(label, MetaTensor):
+        moved = not torch.allclose(_plain(pred.affine).double(), _plain(label.affine).double(), atol=1e-2)
+    if len(set(shapes)) > 1 or moved:
+        found = "equal shapes at different positions" if len(set(shapes)) == 1 else "other shapes"
+        raise InputError(
+            f"evaluation of case {case}",
+            found=f"{found}: prediction {shapes[0]}, target {shapes[1]}, mask {shapes[2]}",
+            wanted="all three on the native grid of the target",
+            remedy="invert the spatial transforms of the prediction (Invertd) and leave those of the target out",
+        )
+
+
+def _plain(image: Tensor) -> Tensor:
+    return image.detach().as_subclass(Tensor).cpu()

@@ -1,0 +1,242 @@
+"""The evaluation report: every case, the model beside the baselines, one table, one figure, and what to be wary of."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ignite.distributed as idist
+import torch
+from ignite.engine import Engine, Events
+from torch import Tensor
+
+from transmodal.errors import InputError
+from transmodal.handlers.figures import SliceView, draw_translations, mid_body_view
+from transmodal.handlers.findings import MODEL, TO_INPUT, Findings, provenance, write_atomically, write_csv
+from transmodal.handlers.records import CaseRecord, case_records, gathered
+from transmodal.metrics import (
+    NEARLY_IDENTICAL,
+    Baseline,
+    CaseScores,
+    FittedBaseline,
+    Measure,
+    Similarity,
+    fault_of,
+    format_table,
+    similarity_to_input,
+)
+from transmodal.transforms.intensity import IntensityScale, scale_of
+
+__all__ = ["EvaluationReport"]
+
+logger = logging.getLogger(__name__)
+
+
+class EvaluationReport:
+    """Scores an evaluator's predictions and writes ``metrics.csv``, ``summary.json`` and ``figure.png``.
+
+    After each iteration the engine's output, or batch, holds a dictionary per case with ``case``, ``pred`` (physical
+    units, native grid), ``label`` (untouched target), ``mask`` (body) and ``source`` (raw source), images
+    (1, H, W[, D]). Of a source with more channels the first one serves the baselines and the figure; none of them may
+    be copied. The model's means are also left in ``engine.state.metrics``. Processes exchange their cases, rank 0
+    writes.
+
+    Args:
+        output_dir: where the three files go; each is there whole or not at all.
+        similarity: protocol of the target modality; its first measure is the key measure.
+        source, target: modalities, indices into ``intensity`` and ``windows``, and names in the figure.
+        intensity: intensity scale of each modality.
+        baselines: scored beside the model.
+        fitting_data: paired training cases for the baselines that are fitted, dictionaries with ``source``, ``label``
+            and ``mask`` as above; those with one modality only are passed over. Without pairs such baselines are left
+            out, and the summary says why.
+        title: first line of the table and the figure.
+        windows: display range of each modality; by default the source's percentiles and the target's whole scale.
+        error_range: the figure shows errors from minus to plus this; by default a fifth of the target's display range.
+        cases_in_figure: the first so many cases by name.
+        footer: last line of the figure.
+        weights: file of the model's weights, identified in the summary by name and SHA-256.
+        nearly_identical: SSIM of output to input from which a case is suspected not to be translated.
+    Raises:
+        InputError: if two methods have the same name, or a file of weights is named that is not there.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        similarity: Similarity,
+        source: str,
+        target: str,
+        intensity: Mapping[str, IntensityScale],
+        baselines: Sequence[Baseline] = (),
+        fitting_data: Iterable[Mapping[str, Any]] | None = None,
+        title: str = "",
+        windows: Mapping[str, Sequence[float] | None] | None = None,
+        error_range: float | None = None,
+        cases_in_figure: int = 3,
+        footer: str = "synthetic image, research use only",
+        weights: str | Path | None = None,
+        nearly_identical: float = NEARLY_IDENTICAL,
+    ) -> None:
+        self.output_dir, self.similarity, self.source, self.target = Path(output_dir), similarity, source, target
+        self.source_scale, self.target_scale = scale_of(source, intensity), scale_of(target, intensity)
+        self.baselines, self.fitting_data, self.left_out = list(baselines), fitting_data, dict[str, str]()
+        self.title = title or f"{source} to {target}"
+        self.windows, self.error_range, self.footer = dict(windows or {}), error_range, footer
+        self.cases_in_figure, self.nearly_identical = cases_in_figure, nearly_identical
+        self.weights = None if weights is None else Path(weights)
+        self._findings, self._fitted = Findings(), False
+        self._check_names()
+
+    def attach(self, engine: Engine) -> None:
+        """Score after each iteration, write when the run is complete."""
+        if self.weights is not None and not self.weights.is_file():
+            raise InputError(
+                self.weights,
+                found="no such file",
+                wanted="the weights that are evaluated",
+                remedy="train first, or correct the report's 'weights'",
+            )
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
+        engine.add_event_handler(Events.COMPLETED, self._finish)
+
+    def _check_names(self) -> None:
+        names = [MODEL, *(baseline.name for baseline in self.baselines)]
+        if len(set(names)) < len(names):
+            raise InputError(
+                "EvaluationReport, baselines",
+                found=f"the methods {', '.join(names)}",
+                wanted="a different name for each",
+                remedy="give Uniform baselines a 'name', and list each of the others once",
+            )
+
+    def _start(self, engine: Engine) -> None:
+        self._findings = Findings()
+        if not self._fitted:
+            self._fit()
+            self._fitted = True
+
+    def _fit(self) -> None:
+        """Fit what is to be fitted; baselines without a pair to fit are taken off the list, with the reason."""
+        fitted = [baseline for baseline in self.baselines if isinstance(baseline, FittedBaseline)]
+        cases = self.fitting_data if fitted and self.fitting_data is not None else ()
+        for case in cases:
+            if all(key in case for key in ("source", "label", "mask")):
+                source, target, mask = (case[key].as_subclass(Tensor).cpu() for key in ("source", "label", "mask"))
+                scaled, reference = self._scaled(source[:1], mask), self.similarity.comparable(target, mask)
+                for baseline in fitted:
+                    baseline.fit(scaled, reference, mask)
+        given = "no training cases were given" if self.fitting_data is None else "no training case has both modalities"
+        self.left_out = {baseline.name: f"{given} to fit it on" for baseline in fitted if not baseline.fitted}
+        self.baselines = [baseline for baseline in self.baselines if baseline.name not in self.left_out]
+
+    def _collect(self, engine: Engine) -> None:
+        for record in case_records(engine):
+            if record.source is None:
+                raise InputError(
+                    f"evaluation of case {record.case}",
+                    found="no key 'source'",
+                    wanted="the raw source on the native grid",
+                    remedy="copy 'image' to 'source' in the preprocessing, before it is resampled and scaled",
+                )
+            self._score(record, record.source)
+
+    def _score(self, record: CaseRecord, source: Tensor) -> None:
+        case, mask = record.case, record.mask
+        scaled = self._scaled(source, mask)
+        scores = self.similarity(record.pred, record.label, mask)
+        copies = [similarity_to_input(channel[None], self._rescaled(record.pred), mask) for channel in scaled]
+        self._findings.rows.append(CaseScores(case, MODEL, {**scores, TO_INPUT: max(copies)}))
+        for baseline in self.baselines:
+            trivial = baseline.predict(scaled[:1], mask)
+            self._findings.rows.append(CaseScores(case, baseline.name, self.similarity(trivial, record.label, mask)))
+        reference = self.similarity.comparable(record.label, mask)
+        if fault := fault_of(record.pred, reference, mask):
+            self._findings.faults[case] = fault
+        views = {view.case: view for view in self._findings.views}
+        shown = sorted({*views, case})[: self.cases_in_figure]
+        if case in shown:
+            note = _note(scores, self.similarity.measures)
+            views[case] = mid_body_view(case, source, record.pred, reference, mask, record.affine, note)
+        self._findings.views = [views[name] for name in shown]
+
+    def _scaled(self, source: Tensor, mask: Tensor) -> Tensor:
+        """Each channel of a raw source on the network's scale."""
+        return torch.cat([self.source_scale.scale(channel[None].float(), mask) for channel in source])
+
+    def _rescaled(self, pred: Tensor) -> Tensor:
+        """A prediction back on the network's scale, by the inverse of how it was restored."""
+        low, high = self._target_bounds()
+        return (pred.double() - low) * (2.0 / (high - low)) - 1.0
+
+    def _target_bounds(self) -> tuple[float, float]:
+        low, high = self.target_scale.restore(torch.tensor([-1.0, 1.0])).tolist()
+        return float(low), float(high)
+
+    def _finish(self, engine: Engine) -> None:
+        findings = Findings.merged(gathered(self._findings))
+        if not findings.rows:
+            raise InputError(
+                "evaluation",
+                found="no case",
+                wanted="at least one case with source and target",
+                remedy="check 'dataset_dir' and the split that is evaluated",
+            )
+        summary = {
+            "title": self.title,
+            **findings.summary(self.similarity, self.nearly_identical),
+            "left_out": self.left_out,
+            "provenance": provenance(self.weights),
+        }
+        model = summary["methods"][MODEL]
+        engine.state.metrics.update({name: stats["mean"] for name, stats in model.items() if stats["n"]})
+        if idist.get_rank() == 0:
+            self._write(findings, summary)
+            self._log(summary)
+
+    def _write(self, findings: Findings, summary: Mapping[str, Any]) -> None:
+        columns = [*self.similarity.measures, TO_INPUT]
+        text = json.dumps(summary, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
+        write_atomically(self.output_dir / "metrics.csv", lambda path: write_csv(path, findings.rows, columns))
+        write_atomically(self.output_dir / "summary.json", lambda path: path.write_text(text, encoding="utf-8"))
+        views = findings.views[: self.cases_in_figure]
+        if views:
+            write_atomically(self.output_dir / "figure.png", lambda path: self._draw(views, path))
+
+    def _draw(self, views: Sequence[SliceView], path: Path) -> None:
+        draw_translations(
+            views,
+            path,
+            title=self.title,
+            source=self.source.upper(),
+            target=self.target.upper(),
+            units=self.target_scale.units,
+            source_units=self.source_scale.units,
+            source_window=_window(self.windows.get(self.source)),
+            target_window=_window(self.windows.get(self.target)) or self._target_bounds(),
+            error_range=self.error_range,
+            footer=self.footer,
+        )
+
+    def _log(self, summary: Mapping[str, Any]) -> None:
+        table = format_table(summary["methods"], self.similarity.measures)
+        head = f"{self.title}: {len(summary['cases'])} case(s), inside the body, mean ± SD, {self.similarity.name}"
+        logger.info(f"{head}\n{table}\nwritten to {self.output_dir}")
+        for name, reason in self.left_out.items():
+            logger.info(f"baseline {name!r} is left out: {reason}")
+        for warning in summary["warnings"]:
+            logger.warning(warning)
+
+
+def _note(scores: Mapping[str, float], measures: Mapping[str, Measure]) -> str:
+    name, measure = next(iter(measures.items()))
+    return f"{name.upper()} {scores[name]:.3g} {measure.unit}".rstrip() if math.isfinite(scores[name]) else "not scored"
+
+
+def _window(bounds: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if bounds is None else (float(bounds[0]), float(bounds[1]))

@@ -1,0 +1,150 @@
+"""Who writes ``models/model.pt``: the best weights by a validation metric, or the last."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
+from torch import nn
+
+from transmodal.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The network inside ``DistributedDataParallel``, ``DataParallel`` and ``torch.compile`` wrappers."""
+    while True:
+        if isinstance(network, nn.parallel.DistributedDataParallel | nn.DataParallel):
+            network = network.module
+        elif hasattr(network, "_orig_mod"):  # what torch.compile returns
+            network = network._orig_mod  # type: ignore[assignment]
+        else:
+            return network
+
+
+def save_atomically(content: Any, path: Path) -> None:
+    """Write a file that is, at any moment, either the old one whole or the new one whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write the flat state dict of the unwrapped network, tensors on the CPU and nothing else."""
+    save_atomically({key: value.detach().cpu() for key, value in unwrapped(network).state_dict().items()}, path)
+
+
+class BestWeights:
+    """Writes the network's weights whenever a validation metric improves; attach it to the validator.
+
+    The best value is part of a resumed training (name this handler in the ``state`` of `transmodal.handlers.Resume`),
+    so a resumed run never replaces better weights. In distributed training attach it on every rank; rank 0 writes.
+
+    Args:
+        network: what to save, such as the network that the validator runs.
+        path: the file, usually ``models/model.pt``.
+        metric: a name in the validator's ``state.metrics``.
+        larger_is_better: false for errors such as MAE, true for scores such as SSIM.
+    """
+
+    def __init__(self, network: nn.Module, path: str | Path, metric: str, larger_is_better: bool = False) -> None:
+        if not isinstance(larger_is_better, bool):
+            raise InputError(
+                "BestWeights, larger_is_better",
+                found=repr(larger_is_better),
+                wanted="true or false",
+                remedy="write false for errors such as MAE and true for scores such as SSIM",
+            )
+        self.network, self.path, self.metric, self.larger_is_better = network, Path(path), metric, larger_is_better
+        self.best: float | None = None
+        self.epoch: int | None = None
+
+    def attach(self, engine: Workflow) -> None:
+        """Compare at the end of each run of the validator, when all its metrics are there."""
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def __call__(self, engine: Workflow) -> None:
+        """Save if this validation was the best so far; a value that is not finite never is."""
+        value, epoch = self._value(engine), engine.state.epoch
+        if not math.isfinite(value):
+            logger.warning(f"{self.metric} is {value} in epoch {epoch}; {self.path} stays as it is")
+            return
+        if self.best is not None and (value <= self.best if self.larger_is_better else value >= self.best):
+            logger.info(
+                f"{self.metric} is {value:.6g} in epoch {epoch}; still best: {self.best:.6g} in epoch {self.epoch}"
+            )
+            return
+        self.best, self.epoch = value, epoch
+        if engine.state.rank == 0:
+            save_weights(self.network, self.path)
+            logger.info(f"{self.metric} is {value:.6g} in epoch {epoch}, the best so far; weights saved to {self.path}")
+
+    def _value(self, engine: Workflow) -> float:
+        metrics = engine.state.metrics
+        try:
+            return float(metrics[self.metric])
+        except (KeyError, TypeError, ValueError, RuntimeError):
+            found = repr(metrics[self.metric]) if self.metric in metrics else f"the metrics {sorted(metrics)}"
+            raise InputError(
+                f"BestWeights, metric '{self.metric}'",
+                found=found,
+                wanted="one number among the validator's metrics",
+                remedy="name one of the validator's key_val_metric or additional_metrics",
+            ) from None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value so far and its epoch."""
+        return {"best": self.best, "epoch": self.epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue to defend the best value, unless the weights it belongs to are gone."""
+        self.best, self.epoch = state["best"], state["epoch"]
+        if self.best is not None and not self.path.is_file():
+            logger.warning(f"{self.path} of epoch {self.epoch} is gone; the next validation writes it anew")
+            self.best = self.epoch = None
+
+
+class LastWeights:
+    """Writes the network's weights at the end of epochs; attach it to the trainer when nothing can be validated.
+
+    Args:
+        network: what to save.
+        path: the file, usually ``models/model.pt``.
+        interval: write each time so many epochs are complete, and at the end of the training.
+    """
+
+    def __init__(self, network: nn.Module, path: str | Path, interval: int = 1) -> None:
+        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
+            raise InputError(
+                "LastWeights, interval",
+                found=repr(interval),
+                wanted="an integer of 1 or more",
+                remedy="give a number of epochs",
+            )
+        self.network, self.path, self.interval = network, Path(path), interval
+
+    def attach(self, engine: Workflow) -> None:
+        """Write at the end of epochs."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Workflow) -> None:
+        """Save if this epoch is due."""
+        state = engine.state
+        if state.rank == 0 and (state.epoch % self.interval == 0 or state.epoch == state.max_epochs):
+            save_weights(self.network, self.path)
+            logger.info(f"weights of epoch {state.epoch} saved to {self.path}")

@@ -1,0 +1,105 @@
+"""Translate volumes with a network that sees slices: batches of slices, any axis, constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+from monai.inferers import Inferer
+from monai.utils import convert_to_dst_type
+from torch import Tensor, nn
+
+__all__ = ["SliceWiseInferer", "TargetInferer"]
+
+
+class TargetInferer(Inferer):
+    """Call a network that makes several modalities, asking for one of them.
+
+    The direction is passed at each call and never baked into the network, because MONAI Label keeps a network between
+    requests and reads everything else anew.
+
+    Args:
+        target: modality to make.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """Translate ``inputs`` (B, C, H, W[, D]) in [-1, 1] to the target modality, same size and range."""
+        translated: Tensor = network(inputs, *args, target=self.target, **kwargs)
+        return translated
+
+
+class SliceWiseInferer(Inferer):
+    """Apply a slice inferer along one axis of a volume.
+
+    Only one batch of slices is on the network's device at a time, so memory there does not grow with the volume.
+    A slice may change its channels but not its size. A picture (B, C, H, W) is passed on as it is.
+
+    Args:
+        inferer: what translates slices (N, C, H, W).
+        axis: spatial axis that numbers the slices: 0, 1 or 2 (2 is axial after orientation to RAS).
+        batch_size: slices translated together.
+        amp: run the network under bfloat16 autocast; results come back in float32.
+        channels_last: hand slices over in channels-last memory, the layout that convolutions prefer on most hardware.
+    Raises:
+        ValueError: if ``axis`` or ``batch_size`` is out of range.
+        TypeError: if a flag arrives as a string, as ``--inferer#amp true`` on a command line does.
+    """
+
+    def __init__(
+        self, inferer: Inferer, axis: int = 2, batch_size: int = 16, amp: bool = False, channels_last: bool = False
+    ) -> None:
+        if axis not in (0, 1, 2) or batch_size < 1:
+            raise ValueError(f"wanted axis 0, 1 or 2 and batch_size >= 1, got axis={axis} and batch_size={batch_size}")
+        for name, flag in (("amp", amp), ("channels_last", channels_last)):
+            if not isinstance(flag, bool):
+                raise TypeError(f"{name} must be True or False, got {flag!r}; on a command line write True, not true")
+        self.inferer, self.axis, self.batch_size, self.amp, self.channels_last = (
+            inferer,
+            axis,
+            batch_size,
+            amp,
+            channels_last,
+        )
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """Translate a batch of volumes (B, C, H, W, D), or of pictures (B, C, H, W), in [-1, 1]."""
+        plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+        if plain.ndim == 4:
+            return self._like(inputs, self._translate(plain, network, *args, **kwargs))
+        axis = self.axis + 2
+        slices = plain.movedim(axis, 1).flatten(0, 1)
+        translated: Tensor | None = None
+        for start in range(0, len(slices), self.batch_size):
+            batch = self._translate(slices[start : start + self.batch_size], network, *args, **kwargs)
+            if translated is None:
+                translated = plain.new_empty((len(slices), *batch.shape[1:]), dtype=torch.float32)
+            translated[start : start + len(batch)] = batch
+        if translated is None:
+            raise ValueError(f"a volume of shape {tuple(inputs.shape)} has no slices along axis {self.axis}")
+        return self._like(inputs, translated.unflatten(0, (inputs.shape[0], -1)).movedim(1, axis))
+
+    @staticmethod
+    def _like(inputs: Tensor, translated: Tensor) -> Tensor:
+        """The translation with the metadata of its source, which inverse transforms and writers need."""
+        result: Tensor = convert_to_dst_type(translated, dst=inputs, dtype=torch.float32)[0]
+        return result
+
+    def _translate(self, slices: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        device = _device_of(network, slices.device)
+        slices = slices.to(device)
+        if self.channels_last:
+            slices = slices.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.amp):
+            translated: Tensor = self.inferer(slices, network, *args, **kwargs)
+        return translated.float()
+
+
+def _device_of(network: Callable[..., Tensor], default: torch.device) -> torch.device:
+    parameter = next(network.parameters(), None) if isinstance(network, nn.Module) else None
+    return default if parameter is None else parameter.device

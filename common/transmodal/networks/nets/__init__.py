@@ -1,0 +1,5 @@
+"""Whole networks, 2D and 3D from one class."""
+
+from transmodal.networks.nets.resnet_generator import ResNetGenerator
+
+__all__ = ["ResNetGenerator"]

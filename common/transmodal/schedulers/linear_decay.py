@@ -1,0 +1,47 @@
+"""The learning rate of CycleGAN: constant, then linear to zero (Zhu et al. 2017, arXiv:1703.10593, section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transmodal.errors import InputError
+
+
+@dataclass(frozen=True)
+class LinearDecay:
+    """The factor on the initial learning rate in an epoch, for ``torch.optim.lr_scheduler.LambdaLR``.
+
+    Epochs count from 0 and ``1 - max(0, epoch + 1 - constant_epochs) / (decay_epochs + 1)`` is the factor, never below
+    0: the last of ``constant_epochs + decay_epochs`` epochs still learns.
+
+    Args:
+        constant_epochs: epochs at the initial rate.
+        decay_epochs: epochs of decay after them.
+        legacy: begin the decay one epoch earlier and end at 0, as CycleGAN implementations did until mid-2018.
+    """
+
+    constant_epochs: int = 100
+    decay_epochs: int = 100
+    legacy: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in (("constant_epochs", self.constant_epochs), ("decay_epochs", self.decay_epochs)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InputError(
+                    f"LinearDecay, {name}",
+                    found=repr(value),
+                    wanted="an integer of 0 or more",
+                    remedy="give a number of epochs",
+                )
+        if not isinstance(self.legacy, bool):
+            raise InputError(
+                "LinearDecay, legacy",
+                found=repr(self.legacy),
+                wanted="true or false in JSON, True or False on the command line",
+                remedy="write it with a capital letter on the command line",
+            )
+
+    def __call__(self, epoch: int) -> float:
+        """The factor in [0, 1] for the epoch of this index, counted from 0."""
+        decayed = max(0, epoch + 1 + int(self.legacy) - self.constant_epochs)
+        return max(0.0, 1.0 - decayed / (self.decay_epochs + 1))

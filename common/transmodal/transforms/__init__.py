@@ -1,0 +1,25 @@
+"""Transforms of images: reading, grids, body masks and intensity scales."""
+
+from transmodal.transforms.body import BodyMask, BodyMaskd
+from transmodal.transforms.geometry import EnsureVolumed, SpacingWithinToleranced
+from transmodal.transforms.intensity import (
+    HounsfieldWindow,
+    IntensityScale,
+    RestoreIntensityd,
+    RobustPercentiles,
+    ScaleIntensityByModalityd,
+)
+from transmodal.transforms.loading import CheckedLoadImaged
+
+__all__ = [
+    "BodyMask",
+    "BodyMaskd",
+    "CheckedLoadImaged",
+    "EnsureVolumed",
+    "HounsfieldWindow",
+    "IntensityScale",
+    "RestoreIntensityd",
+    "RobustPercentiles",
+    "ScaleIntensityByModalityd",
+    "SpacingWithinToleranced",
+]

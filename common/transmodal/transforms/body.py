@@ -1,0 +1,125 @@
+"""Automatic body mask: threshold, largest component, hole filling.
+
+The mask decides which slices are trained on, where MR percentiles are taken and where errors are measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from monai.utils import ensure_tuple
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+from torch import Tensor
+
+from transmodal.errors import InputError
+
+__all__ = ["BodyMask", "BodyMaskd"]
+
+
+class BodyMask:
+    """Find the body in a volume.
+
+    Args:
+        threshold: intensity above which a voxel is tissue, in the image's units (CT: HU). Without it Otsu's threshold of
+            the values up to the 99th percentile is taken, times ``otsu_factor`` because fat-suppressed or
+            bias-shaded tissue lies far below the mean.
+        otsu_factor: fraction of Otsu's threshold, for images without an absolute scale.
+        opening: radius in voxels of the in-plane opening that cuts table, coil and blanket off the body.
+        minimal: if less than this fraction of the volume is found, the whole volume is taken: an image cropped inside
+            the body has no background to find.
+    Source:
+        N. Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9 (1979).
+    """
+
+    def __init__(
+        self, threshold: float | None = None, otsu_factor: float = 0.3, opening: int = 1, minimal: float = 0.01
+    ) -> None:
+        self.threshold, self.otsu_factor, self.opening, self.minimal = threshold, otsu_factor, opening, minimal
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Mask of a volume.
+
+        Args:
+            image: (1, H, W, D) or (1, H, W), physical units.
+        Returns:
+            Same shape, uint8, 1 inside the body; the type and metadata of the input are kept.
+        """
+        values = np.asarray(image.detach().cpu(), dtype=np.float32)[0]
+        flat = values.ndim == 2
+        mask = self._find(values[..., None] if flat else values)
+        found = torch.from_numpy(mask[..., 0] if flat else mask)[None].to(image.device)
+        return MetaTensor(found, meta=image.meta, applied_operations=[]) if isinstance(image, MetaTensor) else found
+
+    def _find(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
+        tissue = values > self._level(values)
+        if self.opening:
+            disc = ndimage.iterate_structure(ndimage.generate_binary_structure(2, 1), self.opening)[..., None]
+            tissue = ndimage.binary_opening(tissue, structure=disc)
+        components, count = ndimage.label(tissue)
+        if count:
+            sizes = np.bincount(components.ravel())
+            sizes[0] = 0
+            # two legs or raised arms are separate components: keep whatever is a tenth of the largest
+            tissue = np.isin(components, np.flatnonzero(sizes >= 0.1 * sizes.max()))
+        for index in range(tissue.shape[2]):
+            tissue[..., index] = ndimage.binary_fill_holes(tissue[..., index])
+        if tissue.mean() < self.minimal:
+            tissue = np.ones_like(tissue)
+        return tissue.astype(np.uint8)
+
+    def _level(self, values: NDArray[np.float32]) -> float:
+        if self.threshold is not None:
+            return float(self.threshold)
+        sample = values.ravel()[:: max(1, values.size // 200_000)]
+        sample = sample[sample <= np.percentile(sample, 99)]
+        low = float(sample.min())
+        if float(sample.max()) <= low:
+            return low
+        return low + self.otsu_factor * (float(threshold_otsu(sample)) - low)
+
+
+class BodyMaskd(MapTransform):
+    """Add the body mask of each key (uint8, same grid), unless the sample already has one.
+
+    Args:
+        keys: images in physical units, (1, H, W[, D]).
+        modality: modality of the images.
+        body: mask finder of each modality.
+        mask_keys: where the masks go; ``"body_" + key`` by default.
+    Raises:
+        InputError: if ``body`` has no entry for the modality.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        modality: str,
+        body: Mapping[str, BodyMask],
+        mask_keys: KeysCollection | None = None,
+        allow_missing_keys: bool = True,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        if modality not in body:
+            raise InputError(
+                "configuration id 'body'",
+                found=f"no body mask for the modality {modality!r}",
+                wanted=f"one of {', '.join(sorted(body))}",
+                remedy="choose --source and --target among these, or add an entry to 'body'",
+            )
+        self.find_body = body[modality]
+        names = [f"body_{key}" for key in self.keys] if mask_keys is None else ensure_tuple(mask_keys)
+        self.mask_keys = dict(zip(self.keys, names, strict=True))
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        sample = dict(data)
+        for key in self.key_iterator(sample):
+            if self.mask_keys[key] not in sample:
+                sample[self.mask_keys[key]] = self.find_body(sample[key])
+        return sample

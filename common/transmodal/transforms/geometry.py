@@ -1,0 +1,97 @@
+"""Grids: every image becomes a volume, in one orientation, at one in-plane spacing, and finds its way back."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.data.utils import compute_shape_offset, zoom_affine
+from monai.transforms import InvertibleTransform, MapTransform, SpatialResample
+from torch import Tensor
+
+__all__ = ["EnsureVolumed", "SpacingWithinToleranced"]
+
+
+class EnsureVolumed(MapTransform):
+    """Give every image one channel and three spatial axes: a picture or a single slice is a volume of one slice.
+
+    Args:
+        keys: images, (H, W), (H, W, D) or with a leading channel of size one.
+
+    Deploy hands over volumes without a channel and without reader metadata, so the shape itself decides; a trailing axis
+    is never mistaken for a channel.
+    """
+
+    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = True) -> None:
+        super().__init__(keys, allow_missing_keys)
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        sample = dict(data)
+        for key in self.key_iterator(sample):
+            image = sample[key] if isinstance(sample[key], MetaTensor) else MetaTensor(torch.as_tensor(sample[key]))
+            channel = image.meta.get("original_channel_dim", "no_channel")
+            has_channel = image.ndim == 4 or (image.ndim == 3 and channel == 0 and image.shape[0] == 1)
+            if not has_channel:
+                image = image[None]
+            if image.ndim == 3:
+                image = image[..., None]
+            image.meta["original_channel_dim"] = 0
+            sample[key] = image.float()
+        return sample
+
+
+class SpacingWithinToleranced(MapTransform, InvertibleTransform):
+    """Resample to a voxel spacing, leaving alone every axis that is already close to it.
+
+    A resampling by a few per cent blurs for nothing and costs twice, since the result is resampled back.
+    MONAI 1.6's ``Spacingd`` fails when a consumer adds the key ``image_path`` (as MONAI Label does); this transform
+    touches its own keys only.
+
+    Args:
+        keys: volumes (C, H, W, D).
+        pixdim: wanted spacing in mm per axis; a value <= 0 keeps the axis as it is.
+        tolerance: relative difference up to which an axis is kept.
+        mode: interpolation, ``"bilinear"`` or ``"nearest"``; one value or one per key.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        pixdim: Sequence[float],
+        tolerance: float = 0.05,
+        mode: str | Sequence[str] = "bilinear",
+        allow_missing_keys: bool = True,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.pixdim, self.tolerance = tuple(float(value) for value in pixdim), float(tolerance)
+        self.modes = (mode,) * len(self.keys) if isinstance(mode, str) else tuple(mode)
+        self.resample = SpatialResample(padding_mode="border", align_corners=False, dtype=torch.float64)
+
+    def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
+        sample = dict(data)
+        for key, mode in self.key_iterator(sample, self.modes):
+            spacing = [float(value) for value in sample[key].pixdim]
+            wanted = [
+                have if want <= 0 or abs(have - want) <= self.tolerance * want else want
+                for have, want in zip(spacing, self.pixdim, strict=True)
+            ]
+            if wanted != spacing:
+                sample[key] = self._resampled(sample[key], wanted, mode)
+        return sample
+
+    def _resampled(self, image: MetaTensor, spacing: list[float], mode: str) -> MetaTensor:
+        affine = image.affine.cpu().numpy()
+        target = zoom_affine(affine, spacing, diagonal=False)
+        shape, origin = compute_shape_offset(image.shape[1:], affine, target)
+        target[:3, 3] = origin
+        return self.resample(image, dst_affine=torch.as_tensor(target), spatial_size=tuple(shape), mode=mode)
+
+    def inverse(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
+        sample = dict(data)
+        for key in self.key_iterator(sample):
+            done = sample[key].applied_operations
+            if done and done[-1]["class"] == "SpatialResample":
+                sample[key] = self.resample.inverse(sample[key])
+        return sample

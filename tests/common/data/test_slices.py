@@ -1,0 +1,86 @@
+"""Slices of volumes: which are kept, what they hold, and the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from transmodal import InputError
+from transmodal.data.slices import VolumeSlices
+
+
+class Preprocessing:
+    """A volume whose slice s holds the value s everywhere, with body in slices 2 to 4 of 6; counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
+        self.calls += 1
+        key = next(key for key in ("image", "label") if key in sample)
+        number = float(Path(sample[key]).stem)
+        image = torch.arange(6.0).expand(1, 4, 5, 6) + 10 * number
+        body = torch.zeros(1, 4, 5, 6)
+        body[..., 2:5] = 1
+        return {key: image, f"body_{key}": body}
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> list[dict[str, str]]:
+    paths = [tmp_path / f"{number}.nii" for number in (1, 2)]
+    for path in paths:
+        path.write_bytes(b"")
+    return [{"case": path.stem, "image": str(path)} for path in paths]
+
+
+def test_only_slices_with_body_are_kept(records: list[dict[str, str]]) -> None:
+    slices = VolumeSlices(records, Preprocessing())
+    assert [float(slices[number]["image"][0, 0, 0]) for number in range(len(slices))] == [12, 13, 14, 22, 23, 24]
+
+
+def test_slices_carry_channel_and_body(records: list[dict[str, str]]) -> None:
+    sample = VolumeSlices(records, Preprocessing())[0]
+    assert sample["image"].shape == sample["body"].shape == (1, 4, 5)
+    assert sample["image"].dtype == torch.float32
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(0, (1, 5, 6)), (1, (1, 4, 6))])
+def test_other_axes(records: list[dict[str, str]], axis: int, shape: tuple[int, ...]) -> None:
+    assert VolumeSlices(records, Preprocessing(), axis=axis)[0]["image"].shape == shape
+
+
+def test_records_without_the_key_are_skipped(records: list[dict[str, str]]) -> None:
+    assert len(VolumeSlices([{"case": "x", "label": "9.nii"}, *records], Preprocessing())) == 6
+
+
+def test_no_body_at_all_is_an_error(records: list[dict[str, str]]) -> None:
+    with pytest.raises(InputError, match="2 volumes, none with a slice of at least 100% body"):
+        VolumeSlices(records, lambda sample: {"image": torch.zeros(1, 4, 5, 6), "body_image": torch.zeros(1, 4, 5, 6)},
+                     min_body_fraction=1.0)
+
+
+def test_the_cache_spares_preprocessing_and_changes_nothing(records: list[dict[str, str]], tmp_path: Path) -> None:
+    first, again = Preprocessing(), Preprocessing()
+    plain = VolumeSlices(records, Preprocessing())
+    VolumeSlices(records, first, cache_dir=str(tmp_path / "cache"))
+    cached = VolumeSlices(records, again, cache_dir=str(tmp_path / "cache"))
+    assert (first.calls, again.calls) == (2, 0)
+    for number in range(len(plain)):
+        torch.testing.assert_close(cached[number]["image"], plain[number]["image"])
+
+
+def test_the_cache_notices_changed_files_and_preprocessing(records: list[dict[str, str]], tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    VolumeSlices(records, Preprocessing(), cache_dir=cache, cache_key="a")
+    other = Preprocessing()
+    VolumeSlices(records, other, cache_dir=cache, cache_key="b")
+    assert other.calls == 2
+    np.save(records[0]["image"], np.zeros(3))
+    Path(records[0]["image"]).write_bytes(b"changed")
+    changed = Preprocessing()
+    VolumeSlices(records, changed, cache_dir=cache, cache_key="b")
+    assert changed.calls == 1

@@ -1,0 +1,117 @@
+"""What each of two gloo processes does for test_distributed.py; prints one JSON line on rank 0."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data.distributed import DistributedSampler
+
+from transmodal.data import ImagePool
+from transmodal.engines import AlternatingTrainer, Phase
+from transmodal.handlers import EMAHandler, LastWeights, Resume
+
+
+class Game:
+    """CycleGAN in miniature: each generator runs several times in one phase, each discriminator twice in its own."""
+
+    def __init__(self, distributed: bool) -> None:
+        torch.manual_seed(3)
+        self.networks = nn.ModuleDict(
+            {name: nn.Conv2d(1, 1, 3, padding=1) for name in ("ct", "mr", "real_ct", "real_mr")}
+        )
+        self.average = copy.deepcopy(self.networks)
+        self.run = {
+            name: DistributedDataParallel(network, broadcast_buffers=False) if distributed else network
+            for name, network in self.networks.items()
+        }
+        self.pool = ImagePool(size=1)
+        pairs = (("ct", "mr"), ("real_ct", "real_mr"))
+        self.optimizers = [
+            torch.optim.Adam([p for name in pair for p in self.networks[name].parameters()], lr=0.02) for pair in pairs
+        ]
+
+    def generator_terms(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        fake_ct, fake_mr = self.run["ct"](batch["mr"]), self.run["mr"](batch["ct"])
+        cycle = (self.run["mr"](fake_ct) - batch["mr"]).square().mean()
+        back = (self.run["ct"](fake_mr) - batch["ct"]).square().mean()
+        batch["fake_ct"], batch["fake_mr"] = fake_ct.detach(), fake_mr.detach()
+        fooled = (self.run["real_ct"](fake_ct) - 1).square().mean() + (self.run["real_mr"](fake_mr) - 1).square().mean()
+        return {"cycle": cycle + back, "adversarial": fooled}
+
+    def discriminator_terms(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        terms = {}
+        for modality in ("ct", "mr"):
+            judge = self.run[f"real_{modality}"]
+            terms[modality] = (judge(batch[modality]) - 1).square().mean() + judge(
+                batch[f"fake_{modality}"]
+            ).square().mean()
+        return terms
+
+    def weights(self) -> list[float]:
+        return torch.cat([p.detach().flatten() for p in self.networks.parameters()]).tolist()
+
+
+def train(game: Game, folder: Path, epochs: int, batch_size: int, sampler: Any, records: Any, rank: int) -> None:
+    ema = EMAHandler(game.networks, game.average, decay=0.5)
+    state = {"networks": game.networks, "average": game.average, "ema": ema, "pool": game.pool}
+    state |= {"generators": game.optimizers[0], "discriminators": game.optimizers[1]}
+    AlternatingTrainer(
+        "cpu",
+        epochs,
+        torch.utils.data.DataLoader(records, batch_size=batch_size, sampler=sampler),
+        [
+            Phase(name="generators", terms=game.generator_terms, optimizer=game.optimizers[0], max_grad_norm=0.5),
+            Phase(name="discriminators", terms=game.discriminator_terms, optimizer=game.optimizers[1]),
+        ],
+        train_handlers=[ema, LastWeights(game.networks, folder / "model.pt"), Resume(folder / "resume.pt", state)],
+    ).run()
+    game.pool.query(torch.full((1, 1, 1, 1), float(rank)))
+
+
+def main(folder: Path) -> None:
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    generator = torch.Generator().manual_seed(1)
+    shape = (1, 6, 6)
+    records = [{m: torch.randn(shape, generator=generator) for m in ("ct", "mr")} for _ in range(8)]
+
+    def sampler() -> DistributedSampler[Any]:
+        return DistributedSampler(records, shuffle=False)  # rank r gets records r, r + 2, ...
+
+    straight = Game(distributed=True)
+    train(straight, folder / "straight", 2, 1, sampler(), records, rank)
+    torch.manual_seed(rank)  # ranks with different random states, as augmentation wants
+    first = Game(distributed=True)
+    first.pool.query(torch.full((1, 1, 1, 1), float(rank)))
+    train(first, folder / "resumed", 1, 1, sampler(), records, rank)
+    second = Game(distributed=True)
+    train(second, folder / "resumed", 2, 1, sampler(), records, rank)
+
+    gathered: list[Any] = [None, None]
+    mine = {"weights": straight.weights(), "resumed": second.weights(), "pool": second.pool.images[0].item()}
+    dist.all_gather_object(gathered, mine)
+    if rank == 0:
+        single = Game(distributed=False)
+        saved = torch.load(folder / "straight" / "model.pt", weights_only=True)
+        dist.destroy_process_group()
+        train(single, folder / "single", 2, 2, None, records, rank)
+        result = {
+            "ranks": gathered,
+            "single": single.weights(),
+            "averages": [[p.sum().item() for p in game.average.parameters()] for game in (straight, single)],
+            "keys": sorted(saved),
+            "parts": [path.name for path in (folder / "straight").iterdir()],
+        }
+        (folder / "result.json").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

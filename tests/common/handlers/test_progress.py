@@ -1,0 +1,58 @@
+"""Progress on the console: current losses in the bar, means in the metrics."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+import torch
+from monai.bundle import ConfigParser
+from monai.engines import Workflow
+from torch import nn
+
+from transmodal.engines import AlternatingTrainer, Phase
+from transmodal.handlers import EpochLosses, LossProgressBar
+
+
+def train(*handlers: Any, rank: int = 0) -> AlternatingTrainer:
+    weight = nn.Parameter(torch.tensor(3.0))
+    phase = Phase(
+        name="generator", terms=lambda batch: {"cycle": weight * 1.0}, optimizer=torch.optim.SGD([weight], lr=1.0)
+    )
+    trainer = AlternatingTrainer("cpu", 2, [{}] * 2, [phase])
+    trainer.state.rank = rank
+    for handler in handlers:
+        handler.attach(trainer)
+    trainer.run()
+    return trainer
+
+
+def test_bar_shows_each_loss_by_name() -> None:
+    screen = io.StringIO()
+    train(LossProgressBar(file=screen, mininterval=0))
+    assert "generator/cycle=3" in screen.getvalue()
+    assert "Epoch [2/2]" in screen.getvalue()
+
+
+def test_bar_is_silent_on_other_ranks() -> None:
+    screen = io.StringIO()
+    train(LossProgressBar(file=screen, mininterval=0), rank=1)
+    assert screen.getvalue() == ""
+
+
+def test_bar_takes_another_engines_losses() -> None:
+    screen = io.StringIO()
+    bar = LossProgressBar(output_transform=lambda output: {"loss": output[0]["loss"]}, file=screen, mininterval=0)
+    Workflow("cpu", 1, [{}], iteration_update=lambda engine, batch: [{"loss": 0.5}], handlers=[bar]).run()
+    assert "loss=0.5" in screen.getvalue()
+
+
+def test_bar_is_made_by_json() -> None:
+    parser = ConfigParser({"bar": {"_target_": "transmodal.handlers.LossProgressBar", "persist": True}})
+    assert isinstance(parser.get_parsed_content("bar"), LossProgressBar)
+
+
+def test_metrics_hold_the_means_of_the_epoch() -> None:
+    # the weight and so the loss goes 3, 2 in the first epoch and 1, 0 in the second
+    assert train(EpochLosses()).state.metrics == pytest.approx({"epoch/generator/cycle": 0.5})

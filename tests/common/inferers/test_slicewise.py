@@ -1,0 +1,86 @@
+"""Slice-wise inference: equal to the network slice by slice, for any axis and batch size."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.data import MetaTensor, decollate_batch, list_data_collate
+from monai.inferers import SimpleInferer
+from torch import Tensor, nn
+
+from transmodal.inferers import SliceWiseInferer, TargetInferer
+
+
+class Doubling(nn.Module):
+    """Twice the slice, plus the slice's own mean: a function of a whole slice, so that axes matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(2.0))
+        self.batches: list[int] = []
+
+    def forward(self, image: Tensor, target: str = "ct") -> Tensor:
+        self.batches.append(len(image))
+        sign = 1 if target == "ct" else -1
+        return sign * (self.weight * image + image.mean(dim=(1, 2, 3), keepdim=True))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_equals_slice_by_slice(axis: int, batch_size: int) -> None:
+    network, image = Doubling(), torch.randn(2, 1, 5, 6, 7)
+    result = SliceWiseInferer(SimpleInferer(), axis=axis, batch_size=batch_size)(image, network)
+    for position in range(image.shape[axis + 2]):
+        expected = network(image.select(axis + 2, position))
+        torch.testing.assert_close(result.select(axis + 2, position), expected)
+
+
+def test_never_more_than_one_batch_of_slices_at_once() -> None:
+    network = Doubling()
+    SliceWiseInferer(SimpleInferer(), batch_size=4)(torch.randn(1, 1, 3, 3, 10), network)
+    assert network.batches == [4, 4, 2]
+
+
+def test_pictures_pass_through() -> None:
+    network, image = Doubling(), torch.randn(2, 1, 5, 6)
+    torch.testing.assert_close(SliceWiseInferer(SimpleInferer())(image, network), network(image))
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 4, 5, 6), (2, 1, 4, 5)])
+def test_metadata_of_the_source_stays_with_the_translation(shape: tuple[int, ...]) -> None:
+    batch = list_data_collate([MetaTensor(torch.rand(shape[1:]), meta={"case": name}) for name in "ab"])
+    result = SliceWiseInferer(SimpleInferer())(batch, Doubling())
+    assert [item.meta["case"] for item in decollate_batch(result)] == ["a", "b"]
+
+
+def test_target_is_asked_for_at_each_call() -> None:
+    network, image = Doubling(), torch.randn(1, 1, 4, 4, 2)
+    ct = SliceWiseInferer(TargetInferer("ct"))(image, network)
+    mr = SliceWiseInferer(TargetInferer("mr"))(image, network)
+    torch.testing.assert_close(ct, -mr)
+
+
+def test_deploy_calls_by_keyword() -> None:
+    network, image = Doubling(), torch.randn(1, 1, 4, 4, 2)
+    inferer = SliceWiseInferer(TargetInferer("ct"))
+    torch.testing.assert_close(inferer(inputs=image, network=network), inferer(image, network))
+
+
+def test_autocast_and_channels_last_change_little() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
+    image = torch.randn(1, 1, 16, 16, 3)
+    plain = SliceWiseInferer(SimpleInferer())(image, network)
+    torch.testing.assert_close(SliceWiseInferer(SimpleInferer(), channels_last=True)(image, network), plain)
+    mixed = SliceWiseInferer(SimpleInferer(), amp=True)(image, network)
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, plain, atol=0.02, rtol=0.02)
+
+
+def test_a_flag_given_as_text_is_refused() -> None:
+    with pytest.raises(TypeError, match="write True, not true"):
+        SliceWiseInferer(SimpleInferer(), amp="true")  # type: ignore[arg-type]
+
+
+def test_an_axis_out_of_range_is_refused() -> None:
+    with pytest.raises(ValueError, match="axis=3"):
+        SliceWiseInferer(SimpleInferer(), axis=3)

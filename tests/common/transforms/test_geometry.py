@@ -1,0 +1,76 @@
+"""Grids: slices become volumes, spacing is changed only where needed, and everything finds its way back."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.data import MetaTensor
+from monai.transforms import Compose, DivisiblePadd, Invertd, Orientationd
+
+from transmodal.transforms import EnsureVolumed, SpacingWithinToleranced
+
+
+def volume(shape: tuple[int, ...] = (20, 24, 6), spacing: tuple[float, ...] = (2.0, 2.0, 5.0)) -> MetaTensor:
+    """A smooth field in LPS storage order, as ITK files arrive, with a shifted origin."""
+    grids = torch.meshgrid(*(torch.linspace(0, 1, n) for n in shape), indexing="ij")
+    affine = torch.diag(torch.tensor([-spacing[0], -spacing[1], spacing[2], 1.0], dtype=torch.float64))
+    affine[:3, 3] = torch.tensor([31.0, -7.5, 100.0])
+    field = grids[0] + 2 * grids[1] ** 2 + 0.5 * grids[2]
+    return MetaTensor(field[None], affine=affine, meta={"original_channel_dim": 0})
+
+
+@pytest.mark.parametrize(
+    ("shape", "channel"),
+    [((7, 9), "no_channel"), ((7, 9, 4), "no_channel"), ((1, 7, 9, 4), 0), ((1, 7, 9), 0)],
+)
+def test_every_input_becomes_one_channel_and_three_axes(shape: tuple[int, ...], channel: object) -> None:
+    image = MetaTensor(torch.rand(shape), meta={"original_channel_dim": channel})
+    result = EnsureVolumed("image")({"image": image})["image"]
+    wanted = (1, 7, 9, 4) if 4 in shape else (1, 7, 9, 1)
+    assert tuple(result.shape) == wanted
+    assert result.dtype == torch.float32
+
+
+def test_a_volume_of_one_row_is_not_mistaken_for_a_channel() -> None:
+    image = MetaTensor(torch.rand(1, 9, 4), meta={"original_channel_dim": "no_channel"})
+    assert tuple(EnsureVolumed("image")({"image": image})["image"].shape) == (1, 1, 9, 4)
+
+
+def test_plain_tensors_are_accepted() -> None:
+    assert tuple(EnsureVolumed("image")({"image": torch.rand(5, 6, 7)})["image"].shape) == (1, 5, 6, 7)
+
+
+def test_spacing_within_tolerance_is_left_alone() -> None:
+    image = volume(spacing=(0.977, 0.977, 3.27))
+    result = SpacingWithinToleranced("image", pixdim=(1.0, 1.0, -1.0), tolerance=0.05)({"image": image})["image"]
+    assert result is image
+
+
+def test_spacing_beyond_tolerance_is_resampled_and_the_third_axis_kept() -> None:
+    result = SpacingWithinToleranced("image", pixdim=(1.0, 1.0, -1.0))({"image": volume()})["image"]
+    assert result.pixdim.tolist() == pytest.approx([1.0, 1.0, 5.0])
+    assert result.shape[1:] == (39, 47, 6)  # corners kept: (20 - 1) * 2 + 1
+
+
+def test_other_keys_that_begin_with_image_are_no_concern() -> None:
+    sample = {"image": volume(), "image_path": "somewhere.nii.gz"}  # MONAI Label adds this key
+    assert SpacingWithinToleranced("image", pixdim=(1.0, 1.0, -1.0))(sample)["image_path"] == "somewhere.nii.gz"
+
+
+@pytest.mark.parametrize("spacing", [(2.0, 2.0, 5.0), (1.0, 1.0, 5.0), (0.6, 0.7, 3.0)])
+def test_the_chain_inverts_to_the_source_grid(spacing: tuple[float, float, float]) -> None:
+    source = volume(shape=(21, 30, 5), spacing=spacing)
+    chain = Compose(
+        [
+            EnsureVolumed("image"),
+            Orientationd("image", axcodes="RAS"),
+            SpacingWithinToleranced("image", pixdim=(1.0, 1.0, -1.0)),
+            DivisiblePadd("image", k=[4, 4, 1], value=-1),
+        ]
+    )
+    sample = chain({"image": source.clone()})
+    sample["pred"] = MetaTensor(sample["image"].as_tensor().clone())
+    back = Invertd("pred", transform=chain, orig_keys="image", nearest_interp=False)(sample)["pred"]
+    assert back.shape == source.shape
+    torch.testing.assert_close(back.affine, source.affine)
+    torch.testing.assert_close(back.as_tensor(), source.as_tensor(), atol=0.02, rtol=0)  # twice linear interpolation

@@ -1,0 +1,82 @@
+"""Intensity scales: both directions, clipping, bounds that travel, errors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from transmodal import InputError
+from transmodal.transforms import HounsfieldWindow, RestoreIntensityd, RobustPercentiles, ScaleIntensityByModalityd
+
+INTENSITY = {"ct": HounsfieldWindow(-1000, 2000), "mr": RobustPercentiles(0, 100, scale=1000)}
+
+
+def test_hounsfield_window_maps_its_bounds_to_minus_one_and_one_and_clips() -> None:
+    hu = torch.tensor([-3000.0, -1000.0, 500.0, 2000.0, 3071.0])
+    torch.testing.assert_close(INTENSITY["ct"].scale(hu), torch.tensor([-1.0, -1.0, 0.0, 1.0, 1.0]))
+
+
+def test_hounsfield_window_restores_whole_hu() -> None:
+    hu = torch.tensor([-1000.0, -731.0, 40.0, 1999.0, 2000.0])
+    restored = INTENSITY["ct"].restore(INTENSITY["ct"].scale(hu))
+    assert restored.dtype == torch.int16
+    assert restored.tolist() == hu.tolist()
+
+
+def test_hounsfield_window_refuses_an_empty_window() -> None:
+    with pytest.raises(ValueError, match="low < high"):
+        HounsfieldWindow(100, 100)
+
+
+def test_percentiles_are_taken_inside_the_mask_only() -> None:
+    image = torch.cat([torch.zeros(100), torch.arange(1, 102.0)])[None]
+    mask = (image > 0).to(torch.uint8)
+    assert RobustPercentiles(10, 90).bounds(image, mask) == pytest.approx((11.0, 91.0))  # of 1..101, by linear ranks
+
+
+def test_percentiles_equal_numpy_on_an_odd_length() -> None:
+    values = torch.randn(1, 4, 5, 7)
+    expected = tuple(torch.quantile(values.flatten(), torch.tensor([0.005, 0.995])).tolist())
+    assert RobustPercentiles(0.5, 99.5).bounds(values) == pytest.approx(expected)
+
+
+def test_percentiles_restore_their_own_volume_by_its_bounds() -> None:
+    scale = RobustPercentiles(0, 100)
+    image = torch.rand(1, 6, 6, 6) * 700 + 3
+    torch.testing.assert_close(scale.restore(scale.scale(image), scale.bounds(image)), image, atol=1e-3, rtol=0)
+
+
+def test_a_synthetic_mr_is_written_on_the_documented_scale() -> None:
+    torch.testing.assert_close(RobustPercentiles().restore(torch.tensor([-1.0, 0, 1])), torch.tensor([0.0, 500, 1000]))
+
+
+def test_binary_image_falls_back_to_its_full_range() -> None:
+    image = torch.zeros(1, 40, 40, 40)
+    image[0, 0, 0, 0] = 5
+    assert RobustPercentiles().bounds(image) == (0.0, 5.0)
+
+
+def test_bounds_travel_with_the_sample() -> None:
+    image = MetaTensor(torch.tensor([[[0.0, 10.0], [20.0, 40.0]]]))
+    sample = ScaleIntensityByModalityd("image", "mr", INTENSITY)({"image": image})
+    assert sample["image"].meta["intensity_bounds"] == [0.0, 40.0]
+    assert sample["image"].as_tensor().tolist() == [[[-1.0, -0.5], [0.0, 1.0]]]
+
+
+def test_scaling_uses_the_body_mask_of_the_same_key() -> None:
+    image = torch.tensor([[[-50.0, 10.0], [20.0, 40.0]]])
+    body = torch.tensor([[[0, 1], [1, 1]]])
+    sample = ScaleIntensityByModalityd("image", "mr", INTENSITY)({"image": image, "body_image": body})
+    assert sample["image"].min() == -1  # clipped: the lowest value inside the body is 10
+    assert float(sample["image"][0, 1, 0]) == pytest.approx(2 * 10 / 30 - 1)
+
+
+def test_a_prediction_is_restored_by_the_target_and_not_by_the_source() -> None:
+    restored = RestoreIntensityd("pred", "ct", INTENSITY)({"pred": torch.zeros(1, 2, 2)})["pred"]
+    assert restored.unique().tolist() == [500]
+
+
+def test_an_unknown_modality_is_named() -> None:
+    with pytest.raises(InputError, match=r"no scale for the modality 'pet'; wanted one of 'ct', 'mr'"):
+        RestoreIntensityd("pred", "pet", INTENSITY)

@@ -1,0 +1,35 @@
+"""Fixtures for every test: one thread, a fixed seed, the optional shared data, tiny phantoms."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def one_thread_and_one_seed() -> None:
+    """Default thread counts make tiny tensors up to 100 times slower on a busy machine."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Reference numbers and real images beside the checkout; tests that need them skip where they are absent."""
+    if not SHARED.is_dir():
+        pytest.skip("the reference data beside the checkout (../shared) is absent")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT

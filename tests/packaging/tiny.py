@@ -1,0 +1,58 @@
+"""A throw-away bundle beside these tests, copied, renamed and broken at will."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+
+from format_json import format_text
+
+TEMPLATE = Path(__file__).with_name("ct_mr_tiny_translation")
+NAME, PACKAGE = TEMPLATE.name, "tiny_bundle"
+GAINS = {"ct": 0.5, "mr": -0.25}
+
+
+def tiny_bundle(folder: Path, name: str = NAME, package: str = PACKAGE) -> Path:
+    """A copy of the template in ``folder``, under another name and with another package if asked."""
+    bundle = folder / name
+    shutil.copytree(TEMPLATE, bundle, ignore=shutil.ignore_patterns("__pycache__"))
+    (bundle / PACKAGE).rename(bundle / package)
+    for path in bundle.rglob("*"):
+        if path.suffix in {".json", ".py"}:
+            path.write_text(path.read_text(encoding="utf-8").replace(PACKAGE, package), encoding="utf-8")
+    return bundle
+
+
+def give_weights(bundle: Path, ct: float = GAINS["ct"], mr: float = GAINS["mr"]) -> Path:
+    """Write models/model.pt with these gains."""
+    path = bundle / "models" / "model.pt"
+    path.parent.mkdir(exist_ok=True)
+    torch.save({"ct.value": torch.tensor([ct]), "mr.value": torch.tensor([mr])}, path)
+    return path
+
+
+def write_cases(folder: Path, *names: str, shape: tuple[int, int, int] = (6, 8, 5)) -> Path:
+    """Cases of the bundle's layout: an MR ramp within [-500, 500] and a CT of twice its values, 2 mm apart."""
+    affine = np.diag([-2.0, -2.0, 2.0, 1.0])
+    ramp = np.linspace(-500, 500, int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for modality, image in (("mr", ramp), ("ct", 2 * ramp)):
+            nib.save(nib.Nifti1Image(image, affine), folder / name / f"{modality}.nii.gz")
+    return folder
+
+
+def edit(bundle: Path, name: str, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change the content of ``configs/<name>.json`` in place, formatted again."""
+    path = bundle / "configs" / f"{name}.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    path.write_text(format_text(path), encoding="utf-8")

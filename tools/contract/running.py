@@ -1,0 +1,183 @@
+"""What a bundle's parts promise when they run: MONAI's own verifiers, called in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import io
+import logging
+import shutil
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import monai.bundle
+import torch
+from torch import nn
+
+from contract.bundle import Bundle, Check, Note, Skipped, describe
+from contract.metadata import SCHEMAS
+from transmodal.checkpoints import load_weights, save_weights
+
+SCHEMA = Path(__file__).with_name("metadata_schema.json")
+SECONDS = 5
+
+
+def verify_metadata(bundle: Bundle) -> Iterator[str]:
+    """MONAI's verify_metadata: the schema given, else the published one, else the project's equivalent of it."""
+    with TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "schema.json"
+        published = None if bundle.schema else _published(str(bundle.metadata.get("schema")))
+        if published is None:
+            shutil.copyfile(bundle.schema or SCHEMA, path)
+        else:
+            path.write_bytes(published)
+        # the verifier fetches nothing where it finds the file already
+        monai.bundle.verify_metadata(meta_file=str(bundle.configs / "metadata.json"), filepath=str(path))
+    yield Note(f"against {bundle.schema or (SCHEMA.name if published is None else bundle.metadata['schema'])}")
+
+
+@functools.cache
+def _published(url: str) -> bytes | None:
+    if url not in SCHEMAS:
+        return None
+    try:
+        with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+            return bytes(answer.read())
+    except OSError:  # no network: the equivalent serves
+        return None
+
+
+def verify_net_in_out(bundle: Bundle) -> Iterator[str]:
+    """MONAI's verify_net_in_out: the network maps the input that metadata describes to the output it describes."""
+    with bundle.importable(), _quiet():
+        monai.bundle.verify_net_in_out(net_id="network_def", device="cpu", **_files(bundle, "inference"))
+    return iter(())
+
+
+def forward_parameters(bundle: Bundle) -> Iterator[str]:
+    """Metadata's inputs are the parameters of the network's forward, in order; what it leaves out has a default."""
+    with bundle.importable(), _quiet():
+        parameters = inspect.signature(network_of(bundle).forward).parameters
+    inputs = list(bundle.metadata["network_data_format"]["inputs"])
+    if inputs != [name for name in parameters if name in inputs]:
+        yield f"inputs {', '.join(inputs)}; the parameters of forward are {', '.join(parameters)}"
+    for name, parameter in parameters.items():
+        if name not in inputs and parameter.default is inspect.Parameter.empty:
+            yield f"forward needs '{name}', which is no input in metadata"
+
+
+def properties_of_training(bundle: Bundle) -> Iterator[str]:
+    """MONAI's check_properties finds nothing missing in train.json and its parts can be made."""
+    yield from _properties(bundle, "train", "train")
+
+
+def properties_of_inference(bundle: Bundle) -> Iterator[str]:
+    """MONAI's check_properties finds nothing missing in inference.json and its parts can be made."""
+    yield from _properties(bundle, "inference", "infer")
+
+
+def properties_of_evaluation(bundle: Bundle) -> Iterator[str]:
+    """The same for inference.json with evaluate.json over it."""
+    yield from _properties(bundle, "evaluate", "infer")
+
+
+def _properties(bundle: Bundle, name: str, kind: str) -> Iterator[str]:
+    if bundle.data is None:
+        raise Skipped("no data to make the datasets of; give --data")
+    with bundle.importable(), _quiet(), TemporaryDirectory() as folder:
+        workflow = monai.bundle.ConfigWorkflow(
+            workflow_type=kind,
+            logging_file=False,
+            dataset_dir=str(bundle.data),
+            output_dir=folder,
+            ckpt_path=str(_weights(bundle, Path(folder))),
+            device="cpu",
+            **_files(bundle, name),
+        )
+        workflow.initialize()
+        yield from [f"property '{each}' is missing or under another id" for each in workflow.check_properties() or []]
+
+
+def weights(bundle: Bundle) -> Iterator[str]:
+    """models/model.pt is one flat state dict of tensors that fits network_def exactly."""
+    if not bundle.weights.is_file():
+        raise Skipped("models/model.pt is absent: train, import or download the weights first")
+    state = torch.load(bundle.weights, map_location="cpu", weights_only=True)
+    others = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
+    if others:
+        yield f"models/model.pt: {', '.join(others[:5])}: no tensor; wanted a flat state dict of tensors"
+        return
+    with bundle.importable(), _quiet():
+        load_weights(network_of(bundle), bundle.weights)
+
+
+def ckpt_export(bundle: Bundle) -> Iterator[str]:
+    """MONAI's ckpt_export by torch.jit.script, and the result runs; skipped where the network cannot be scripted."""
+    with bundle.importable(), _quiet(), TemporaryDirectory() as folder:
+        try:
+            torch.jit.script(network_of(bundle))
+        except Exception as error:  # TorchScript refuses in many ways
+            raise Skipped(f"network_def cannot be scripted: {describe(error)}") from error
+        checkpoint, exported = _weights(bundle, Path(folder)), Path(folder) / "model.ts"
+        monai.bundle.ckpt_export(
+            net_id="network_def", filepath=str(exported), ckpt_file=str(checkpoint), **_files(bundle, "inference")
+        )
+        torch.jit.load(exported)
+    yield Note(
+        "scriptable" if checkpoint == bundle.weights else "scriptable; with random weights, for lack of real ones"
+    )
+
+
+def _files(bundle: Bundle, name: str) -> dict[str, Any]:
+    return {
+        "config_file": bundle.stack(name),
+        "meta_file": str(bundle.configs / "metadata.json"),
+        "bundle_root": str(bundle.root),
+    }
+
+
+def network_of(bundle: Bundle) -> nn.Module:
+    """The network that inference.json defines, with random weights; the bundle must be importable meanwhile."""
+    parser = monai.bundle.ConfigParser()
+    parser.read_config(bundle.stack("inference"))
+    network = parser.get_parsed_content("network_def")
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"network_def is a {type(network).__name__}; wanted one torch.nn.Module")
+    return network
+
+
+def _weights(bundle: Bundle, folder: Path) -> Path:
+    """The bundle's weights, or random ones of the same shape where only the shape matters."""
+    if bundle.weights.is_file():
+        return bundle.weights
+    save_weights(network_of(bundle).state_dict(), folder / "random.pt")
+    return folder / "random.pt"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MONAI's progress and warnings out of the report; errors still come as exceptions."""
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+CHECKS: tuple[Check, ...] = (
+    verify_metadata,
+    verify_net_in_out,
+    forward_parameters,
+    properties_of_training,
+    properties_of_inference,
+    properties_of_evaluation,
+    weights,
+    ckpt_export,
+)
