@@ -40,14 +40,19 @@ def install() -> None:
     if _is_current():
         return
     start = time.monotonic()
-    print(f"Setting up {FOLDER.name} with the pinned requirements (once; about 2 GB with CUDA, less without) ...", flush=True)
+    print(
+        f"Setting up {FOLDER.name} with the pinned requirements (once; about 2 GB with CUDA, less without) ...",
+        flush=True,
+    )
     if not PYTHON.exists():
         venv.create(FOLDER, with_pip=True, clear=FOLDER.exists())
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     for arguments in (["-r", str(ROOT / "requirements.txt")], ["--no-deps", "--editable", str(ROOT)]):
         status = subprocess.call([*pip, *arguments])
         if status:
-            sys.exit(f"pip could not install {arguments[-1]} (exit status {status}); see its message above, then try again.")
+            sys.exit(
+                f"pip could not install {arguments[-1]} (exit status {status}); see its message above, then try again."
+            )
     _stamp().write_text(_fingerprint())
     print(f"Set up in {time.monotonic() - start:.0f} s.", flush=True)
 

@@ -33,7 +33,12 @@ def main() -> int:
         _make_phantoms(data, size=options.phantoms)
     weights = output / "model.pt"
     common = ["--source", options.source, "--output_dir", str(output), "--ckpt_path", str(weights)]
-    epochs = ["--constant_epochs", str(options.epochs - options.epochs // 2), "--decay_epochs", str(options.epochs // 2)]
+    epochs = [
+        "--constant_epochs",
+        str(options.epochs - options.epochs // 2),
+        "--decay_epochs",
+        str(options.epochs // 2),
+    ]
     split = ["--datalist", str(output / "dataset.json"), "--section", "test"]
     _step("1/3  Train both directions from unpaired slices")
     _bundle(TRAIN, "--dataset_dir", str(data), *common, *epochs)
@@ -51,7 +56,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", help="folder of <case>/ct.* and <case>/mr.* files; phantoms are made without it")
     parser.add_argument("--output", default="quickstart", help="folder for weights, volumes, table and figure")
     parser.add_argument("--source", default="mr", choices=["mr", "ct"], help="modality to translate from (default: mr)")
-    parser.add_argument("--epochs", type=int, default=12, help="passes over the data (default: 12, some minutes on a CPU)")
+    parser.add_argument(
+        "--epochs", type=int, default=12, help="passes over the data (default: 12, some minutes on a CPU)"
+    )
     parser.add_argument("--phantoms", type=int, default=10, help="phantom cases to make (default: 10)")
     return parser.parse_args()
 
@@ -78,7 +85,10 @@ def _bundle(config: str, *arguments: str) -> None:
 
 
 def _show(output: Path, target: str, phantom: bool) -> None:
-    print("\n=== Results" + (" on phantoms: they prove that everything works, not how well it does on patients" if phantom else ""))
+    print(
+        "\n=== Results"
+        + (" on phantoms: they prove that everything works, not how well it does on patients" if phantom else "")
+    )
     with (output / "metrics.csv").open() as file:
         rows = list(csv.reader(file))
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]

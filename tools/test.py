@@ -12,8 +12,18 @@ import environment
 def main() -> int:
     environment.enter()
     # Default thread counts make tiny networks up to 100 times slower on a busy machine; children inherit this.
-    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MONAI_FAIL_ON_DUPLICATE_CONFIG": "1", "MPLBACKEND": "Agg"}
-    command = [sys.executable, "-m", "pytest", *(sys.argv[1:] or ["--durations=10", "--cov=transmodal", "--cov-report=term:skip-covered"])]
+    threads = {
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "MONAI_FAIL_ON_DUPLICATE_CONFIG": "1",
+        "MPLBACKEND": "Agg",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *(sys.argv[1:] or ["--durations=10", "--cov=transmodal", "--cov-report=term:skip-covered"]),
+    ]
     return subprocess.call(command, cwd=environment.ROOT, env={**os.environ, **threads})
 
 

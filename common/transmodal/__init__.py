@@ -11,8 +11,8 @@ __all__ = ["InputError", "__version__", "require"]
 def require(version: str, by: str) -> None:
     """Refuse to run a bundle on a core it was not made for.
 
-    A packed bundle carries its own copy of the core; in one process with other bundles the first copy imported wins, and
-    this check turns a silent mixture into an error.
+    A packed bundle carries its own copy of the core; in one process with other bundles the first copy imported wins,
+    and this check turns a silent mixture into an error.
 
     Args:
         version: the ``major.minor`` version the caller was written for, such as ``"0.1"``.

@@ -1,7 +1,7 @@
 """What MONAI Label 0.8.5 and MONAI Deploy App SDK 4.0 do with a bundle's folder, step by step and without them.
 
-Neither is installed for these tests. Each class does what the consumer's bundle code does, in its order: what it reads, what
-it overrides, how it calls. Nothing here helps a bundle that the consumer would not help.
+Neither is installed for these tests. Each class does what the consumer's bundle code does, in its order: what it reads,
+what it overrides, how it calls. Nothing here helps a bundle that the consumer would not help.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class LabelInferTask:
         return [_LoadPaths(each) if isinstance(each, LoadImaged) else each for each in transforms]
 
     def _post_transforms(self, data: Mapping[str, Any]) -> list[Callable[..., Any]]:
-        transforms = [each for each in _listed(self._parsed("postprocessing", data)) if not isinstance(each, SaveImaged)]
+        transforms = [
+            each for each in _listed(self._parsed("postprocessing", data)) if not isinstance(each, SaveImaged)
+        ]
         return [*transforms, _restore]
 
     def _parsed(self, key: str, data: Mapping[str, Any]) -> Any:
@@ -116,7 +118,7 @@ def _restore(data: dict[str, Any]) -> dict[str, Any]:
 
 
 class LabelTrainTask:
-    """BundleTrainTask on one device: ``monai.bundle.run`` of ``configs/train.json`` with the ids that Label overrides."""
+    """BundleTrainTask on one device: ``monai.bundle.run`` of ``configs/train.json`` with Label's overrides."""
 
     def __init__(self, bundle: Path) -> None:
         self.bundle = bundle
@@ -208,8 +210,7 @@ class DeployOperator:
         first: Tensor = data[name]
         batch = data.pop(name)[None].to(self.device)
         others = {key: value[None].to(self.device) for key, value in data.items() if isinstance(value, Tensor)}
-        with _names_only(others):
-            pred = self.inferer(inputs=batch, network=self.network, **others)
+        pred = self.inferer(inputs=batch, network=self.network, **others)
         result = self._apply(self.postprocessing, {self.outputs[0]: pred[0], name: first, **data})[self.outputs[0]]
         squeezed: np.ndarray = np.squeeze(result.cpu().numpy(), 0)
         return squeezed

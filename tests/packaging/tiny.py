@@ -12,11 +12,22 @@ import nibabel as nib
 import numpy as np
 import torch
 
+from contract import Bundle
+from contract.running import network_of
 from format_json import format_text
+from transmodal.checkpoints import save_weights
 
 TEMPLATE = Path(__file__).with_name("ct_mr_tiny_translation")
 NAME, PACKAGE = TEMPLATE.name, "tiny_bundle"
 GAINS = {"ct": 0.5, "mr": -0.25}
+SMALL = {
+    "channels": 4,
+    "num_blocks": 1,
+    "critic_channels": 4,
+    "patch_size": 32,
+    "constant_epochs": 1,
+    "decay_epochs": 0,
+}
 
 
 def tiny_bundle(folder: Path, name: str = NAME, package: str = PACKAGE) -> Path:
@@ -47,6 +58,18 @@ def write_cases(folder: Path, *names: str, shape: tuple[int, int, int] = (6, 8, 
         for modality, image in (("mr", ramp), ("ct", 2 * ramp)):
             nib.save(nib.Nifti1Image(image, affine), folder / name / f"{modality}.nii.gz")
     return folder
+
+
+def shrink(bundle: Path, folder: Path) -> Path:
+    """A copy of a bundle of this checkout, its networks so small that they run in a moment, with random weights."""
+    copy = folder / bundle.name
+    shutil.copytree(bundle, copy, ignore=shutil.ignore_patterns("__pycache__", "models", "output", "data", "eval"))
+    for name in ("inference", "train"):
+        edit(copy, name, lambda config: config.update({key: SMALL[key] for key in config.keys() & SMALL.keys()}))
+    view = Bundle(copy)
+    with view.importable():
+        save_weights(network_of(view).state_dict(), copy / "models" / "model.pt")
+    return copy
 
 
 def edit(bundle: Path, name: str, change: Callable[[dict[str, Any]], Any]) -> None:

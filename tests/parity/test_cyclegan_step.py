@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cyclegan_bundle.objective import CycleGANObjective
+from cyclegan_bundle.published import generator_names
 from monai.losses import PatchAdversarialLoss
 from monai.networks.nets import PatchDiscriminator
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from cyclegan_bundle.objective import CycleGANObjective
-from cyclegan_bundle.published import generator_names
 from tests.parity.fill import fill
 from tests.parity.test_cyclegan import PATCH_DISCRIMINATOR
 from transmodal.checkpoints import KeyMap
@@ -86,7 +86,12 @@ class Step:
 
     def translations(self) -> dict[str, Tensor]:
         fake_target, fake_source = self.to_mr(self.batch["image"]), self.to_ct(self.batch["label"])
-        return {"fake_B": fake_target, "fake_A": fake_source, "rec_A": self.to_ct(fake_target), "rec_B": self.to_mr(fake_source)}
+        return {
+            "fake_B": fake_target,
+            "fake_A": fake_source,
+            "rec_A": self.to_ct(fake_target),
+            "rec_B": self.to_mr(fake_source),
+        }
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +127,9 @@ def test_the_generators_minimise_the_sum(step: Step) -> None:
     assert total == pytest.approx(step.config["losses"]["G"], rel=1e-5)
 
 
-@pytest.mark.parametrize(("network", "published"), [("to_mr", "G_A"), ("to_ct", "G_B"), ("mr_critic", "D_A"), ("ct_critic", "D_B")])
+@pytest.mark.parametrize(
+    ("network", "published"), [("to_mr", "G_A"), ("to_ct", "G_B"), ("mr_critic", "D_A"), ("ct_critic", "D_B")]
+)
 def test_gradient_norms(step: Step, network: str, published: str) -> None:
     gradients = [parameter.grad for parameter in getattr(step, network).parameters()]
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm()

@@ -358,6 +358,11 @@ def test_an_overlay_states_only_differences(bundle: Path, change: dict[str, Any]
     assert f"evaluate.json{': ' if 'file' in complaint else ' '}{complaint}" in reason(bundle, "overlays")
 
 
+def test_a_null_that_the_base_does_not_have_is_no_repetition(bundle: Path) -> None:
+    edit(bundle, "evaluate", lambda config: config.update(error_range=None))
+    assert find(bundle, "overlays").status == "ok"
+
+
 def test_a_reference_to_nothing_is_named(bundle: Path) -> None:
     edit(bundle, "evaluate", lambda config: config.update(extra="$@gains#pet + @no_such_id"))
     assert reason(bundle, "references") == "evaluate.json: @gains#pet is no id; evaluate.json: @no_such_id is no id"
@@ -430,9 +435,7 @@ def broken_metadata() -> list[tuple[str, Callable[[dict[str, Any]], Any]]]:
 
 
 @pytest.mark.parametrize(("_", "change"), broken_metadata(), ids=lambda value: value if isinstance(value, str) else "")
-def test_our_schema_and_the_published_one_agree(
-    _: str, change: Callable[[dict[str, Any]], Any], shared: Path
-) -> None:
+def test_our_schema_and_the_published_one_agree(_: str, change: Callable[[dict[str, Any]], Any], shared: Path) -> None:
     metadata = json.loads((TEMPLATE / "configs" / "metadata.json").read_text())
     change(metadata)
     published, ours = shared / "schema" / "meta_schema_20240725.json", SCHEMA
@@ -474,6 +477,13 @@ def test_a_missing_property_is_found(bundle: Path, tmp_path: Path) -> None:
     assert "property 'preprocessing' is missing or under another id" in reason(
         bundle, "properties of inference", data=data
     )
+
+
+def test_a_part_written_out_where_monai_wants_a_reference_is_named(bundle: Path, tmp_path: Path) -> None:
+    data = write_cases(tmp_path / "data", "case_1")
+    edit(bundle, "evaluate", lambda config: config.update({"+evaluator": {"key_val_metric": config["key_metric"]}}))
+    said = reason(bundle, "properties of evaluation", data=data)
+    assert said == "evaluator#key_val_metric is written out; wanted '@key_metric'"
 
 
 def test_weights_that_fit_in_part_are_refused(bundle: Path) -> None:

@@ -137,13 +137,13 @@ def _closure(config: Mapping[str, Any], key: str, seen: frozenset[str] = frozens
 def overlays(bundle: Bundle) -> Iterator[str]:
     """An overlay states only differences, defines no network or preprocessing anew, and copies nothing by file path."""
     for name in bundle.config_names():
-        base = bundle.base_of(name)
-        own = bundle.read(name)
         for _, where, text in _strings(bundle, [name]):
             if re.match(r"%.*\.(json|ya?ml)", text):
                 yield f"{name}.json: {where} copies from a file; wanted an id of the merged config"
-        for key, value in own.items() if base else ():
-            if key != "_desc_" and bundle.read(base or "").get(key) == value:
+        base = bundle.base_of(name)
+        below = bundle.read(base) if base else {}
+        for key, value in bundle.read(name).items():
+            if key != "_desc_" and key in below and below[key] == value:
                 yield f"{name}.json repeats '{key}' of {base}.json"
             if name == "evaluate" and key in {"network_def", "network", "preprocessing", "inferer"}:
                 yield f"evaluate.json defines '{key}' anew; an evaluation runs what inference runs"

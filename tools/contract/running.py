@@ -17,6 +17,8 @@ from typing import Any
 
 import monai.bundle
 import torch
+from monai.bundle.utils import ID_SEP_KEY
+from monai.utils import BundlePropertyConfig
 from torch import nn
 
 from contract.bundle import Bundle, Check, Note, Skipped, describe
@@ -100,7 +102,19 @@ def _properties(bundle: Bundle, name: str, kind: str) -> Iterator[str]:
             **_files(bundle, name),
         )
         workflow.initialize()
-        yield from [f"property '{each}' is missing or under another id" for each in workflow.check_properties() or []]
+        inline = list(_inline_references(workflow))
+        missing = [] if inline else workflow.check_properties() or []
+    yield from inline
+    yield from (f"property '{each}' is missing or under another id" for each in missing)
+
+
+def _inline_references(workflow: monai.bundle.ConfigWorkflow) -> Iterator[str]:
+    """Places where check_properties wants a reference and would stumble over anything else."""
+    for known in workflow.properties.values():
+        place, wanted = known.get(BundlePropertyConfig.REF_ID), known[BundlePropertyConfig.ID]
+        given = workflow.parser.get(place) if place and ID_SEP_KEY in place else None
+        if given is not None and not isinstance(given, str):
+            yield f"{place.replace(ID_SEP_KEY, '#')} is written out; wanted '@{wanted.replace(ID_SEP_KEY, '#')}'"
 
 
 def weights(bundle: Bundle) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The CycleGAN objective: least-squares adversarial, cycle-consistency and identity terms.
 
-Source: J.-Y. Zhu, T. Park, P. Isola, A. A. Efros, Unpaired image-to-image translation using cycle-consistent adversarial
-networks, ICCV 2017, equations 1 to 3 and section 5.2 (identity); the weights and the image pool are the published defaults.
+Source: J.-Y. Zhu, T. Park, P. Isola, A. A. Efros, Unpaired image-to-image translation using cycle-consistent
+adversarial networks, ICCV 2017, equations 1 to 3 and section 5.2 (identity); weights and image pool as published.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def check_image(image: Tensor, modality: str, where: str | Path) -> None:
     channels, spatial = _layout(image)
     if channels != 1:
         raise _not_one_channel(where, channels, spatial)
-    if len(spatial) not in (2, 3) or sorted(spatial)[-2] < SMALLEST:
+    if len(spatial) not in (2, 3) or 0 in spatial or sorted(spatial)[-2] < SMALLEST:
         raise InputError(
             where,
             found=f"an image of {_times(spatial)} voxels",

@@ -58,11 +58,11 @@ def read_datalist(
     wanted = set(require)
     if wanted:
         sections = {key: [case for case in sections[key] if wanted & case.keys()] for key in SECTIONS}
+    _check_required(sections["training"], require, listed or dataset_dir)
     if record_to is not None and Path(os.path.abspath(record_to)) != listed:
         sections = _as_recorded(Path(os.path.abspath(record_to)), sections, made)
         if idist.get_rank() == 0:
             write_sections(record_to, sections, made)
-    _check_required(sections["training"], require, listed or dataset_dir)
     return sections
 
 

@@ -102,14 +102,10 @@ def _is_image(header: pydicom.Dataset) -> bool:
 
 def _header(file: Path) -> pydicom.Dataset:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), file.open("rb") as stream:
             warnings.simplefilter("ignore")  # values that break the standard's limits are common and harmless here
-            header = pydicom.dcmread(file, stop_before_pixels=True)
-            image = "Image Storage" in uid.UID(header.get("SOPClassUID", "")).name
-            if image and "Rows" not in header:
-                raise EOFError("its header ends early")
-            if image and _syntax(header).is_compressed and "PixelData" not in pydicom.dcmread(file):
-                raise EOFError("its compressed pixels end early")
+            header = pydicom.dcmread(stream, stop_before_pixels=True)
+            _check_complete(file, header, left=file.stat().st_size - stream.tell())
             return header
     except (OSError, EOFError, ValueError, AttributeError, KeyError, pydicom.errors.InvalidDicomError) as error:
         raise InputError(
@@ -118,6 +114,23 @@ def _header(file: Path) -> pydicom.Dataset:
             wanted="a complete DICOM file",
             remedy="export or copy it again; it may be truncated",
         ) from error
+
+
+def _check_complete(file: Path, header: pydicom.Dataset, left: int) -> None:
+    """Raise ``EOFError`` if the file ends early; ``left`` bytes follow the header."""
+    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+    if kind is not None and "Image Storage" not in uid.UID(kind).name:
+        return
+    if "Rows" not in header or "Columns" not in header:
+        raise EOFError("its header ends early")
+    syntax = _syntax(header)
+    pixels = int(header.Rows) * int(header.Columns) * int(header.get("NumberOfFrames", 1))
+    if syntax.is_compressed:
+        complete = "PixelData" in pydicom.dcmread(file)
+    else:
+        complete = syntax.is_deflated or left >= pixels * int(header.get("BitsAllocated", 16)) // 8
+    if not complete:
+        raise EOFError("its pixels end early")
 
 
 def _check_one_series(folder: Path, headers: Sequence[pydicom.Dataset]) -> None:
@@ -149,7 +162,7 @@ def _check_modality(folder: Path, header: pydicom.Dataset, modality: str | None)
 
 
 def _check_storage(file: Path, header: pydicom.Dataset) -> None:
-    """Refuse colour, undecodable compression and cut pixel data."""
+    """Refuse colour and compression that cannot be decoded."""
     samples = int(header.get("SamplesPerPixel", 1))
     if samples != 1:
         raise InputError(
@@ -165,15 +178,6 @@ def _check_storage(file: Path, header: pydicom.Dataset) -> None:
             found=f"pixels compressed as {syntax.name} ({syntax})",
             wanted="uncompressed, RLE, JPEG, JPEG-LS or JPEG 2000 pixels",
             remedy="decompress the series, for example with gdcmconv --raw or dcmdjpeg, and try again",
-        )
-    pixels = int(header.Rows) * int(header.Columns) * int(header.get("NumberOfFrames", 1))
-    bits = pixels * int(header.get("BitsAllocated", 16))
-    if not (syntax.is_compressed or syntax.is_deflated) and file.stat().st_size < bits // 8:
-        raise InputError(
-            file,
-            found=f"a truncated file of {file.stat().st_size} bytes",
-            wanted=f"at least {bits // 8} bytes of pixels",
-            remedy="export or copy the file again",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from monai.data import FolderLayoutBase, NibabelWriter
 
 __all__ = ["AtomicNibabelWriter", "CaseLayout", "case_of"]
+
+logger = logging.getLogger(__name__)
 
 
 class CaseLayout(FolderLayoutBase):
@@ -44,7 +47,8 @@ class AtomicNibabelWriter(NibabelWriter):
         path = Path(filename)
         partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
         try:
-            super().write(str(partial), verbose=verbose, **kwargs)
+            super().write(str(partial), verbose=False, **kwargs)
             os.replace(partial, path)
+            logger.info("wrote %s", path)
         finally:
             partial.unlink(missing_ok=True)

@@ -13,7 +13,11 @@ __all__ = ["select_cases"]
 
 
 def select_cases(
-    dataset_dir: str | Path, datalist: str | Path | None = None, section: str | None = None, modality: str | None = None
+    dataset_dir: str | Path,
+    datalist: str | Path | None = None,
+    section: str | None = None,
+    modality: str | None = None,
+    optional: bool = False,
 ) -> list[Case]:
     """The cases to run on, in the order of their names.
 
@@ -22,6 +26,7 @@ def select_cases(
         datalist: a list that takes the place of ``dataset_dir/dataset.json``, such as the one a training wrote.
         section: ``"training"``, ``"validation"`` or ``"test"`` of that list; all cases without it.
         modality: what a single file is, where its name does not tell.
+        optional: return nothing, instead of an error, for a section of a data set without a list.
     Raises:
         InputError: if there is no such data set, or a section is asked for and there is no list, or it is empty.
     """
@@ -29,11 +34,13 @@ def select_cases(
     if section is None and datalist is None:
         return find_cases(dataset_dir, modality=modality)
     if listed is None:
+        if optional:
+            return []
         raise InputError(
             dataset_dir,
             found=f"the section {section!r} asked for, but no dataset.json",
             wanted="a list of the sections",
-            remedy="give --datalist the dataset.json that the training wrote into its output_dir, or leave --section out",
+            remedy="give --datalist the dataset.json of the training's output_dir, or leave --section out",
         )
     sections = read_sections(listed)
     if section is not None and section not in sections:
@@ -44,7 +51,7 @@ def select_cases(
             remedy="correct --section, or leave it out for all cases",
         )
     cases = [case for name in SECTIONS if section in (None, name) for case in sections[name]]
-    if not cases:
+    if not cases and not optional:
         raise InputError(
             listed,
             found=f"no cases in the section {section!r}",

@@ -26,14 +26,15 @@ Sample = dict[str, Any]
 class VolumeSlices(Dataset[dict[str, Tensor]]):
     """The slices of one modality that show enough body, from volumes preprocessed once.
 
-    All files are read and checked when the object is made, before any training starts. Slices without body are left out:
-    instance norm turns a constant slice into exploding gradients.
+    All files are read and checked when the object is made, before any training starts. Slices without body are left
+    out: instance norm turns a constant slice into exploding gradients.
 
     Args:
         data: batch records; those without ``key`` are skipped.
-        transform: deterministic preprocessing of a record ``{key: path, "case": …}`` to a volume (C, H, W, D) in
-            [-1, 1] and its body mask under ``body_prefix + key``.
+        transform: deterministic preprocessing of ``{"image": path, "modality": …, "case": …}``: makes ``image`` a
+            volume (C, H, W, D) in [-1, 1] and adds its body mask ``body_image``.
         key: the image's key in ``data``.
+        modality: what the images are; the transform's own default without it.
         axis: spatial axis that numbers the slices (2 is axial after orientation to RAS).
         min_body_fraction: smallest fraction of body pixels in a slice that is kept.
         cache_dir: folder for memory-mapped volumes, for data that does not fit into memory; entries are named by the
@@ -48,16 +49,18 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         data: Sequence[Mapping[str, Any]],
         transform: Callable[[Sample], Sample],
         key: str = "image",
+        modality: str | None = None,
         axis: int = 2,
         min_body_fraction: float = 0.05,
         cache_dir: str | None = None,
         cache_key: str = "",
-        body_prefix: str = "body_",
     ) -> None:
-        self.key, self.body_key, self.axis, self.transform = key, f"{body_prefix}{key}", axis, transform
+        self.key, self.modality, self.axis, self.transform = key, modality, axis, transform
         self.cache_dir, self.cache_key = Path(cache_dir) if cache_dir else None, cache_key
         records = [record for record in data if record.get(key)]
-        self.volumes = [self._volume(record) for record in tqdm(records, desc=f"reading {key}", disable=len(records) < 2)]
+        self.volumes = [
+            self._volume(record) for record in tqdm(records, desc=f"reading {modality or key}", disable=None)
+        ]
         self.index = [
             (number, position)
             for number, (_, body) in enumerate(self.volumes)
@@ -70,7 +73,7 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
                 wanted="at least one volume with visible anatomy",
                 remedy="check the data with tools/datalist.py, or lower min_body_fraction",
             )
-        logger.info("%s: %d slices of %d volumes", key, len(self.index), len(records))
+        logger.info("%s: %d slices of %d volumes", modality or key, len(self.index), len(records))
 
     def __len__(self) -> int:
         return len(self.index)
@@ -89,7 +92,7 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         if self.cache_dir is None:
             return self._preprocessed(record)
         path = Path(str(record[self.key]))
-        identity = f"{path.resolve()} {path.stat().st_mtime_ns} {self.key} {self.axis} {self.cache_key}"
+        identity = f"{path.resolve()} {path.stat().st_mtime_ns} {self.modality} {self.axis} {self.cache_key}"
         entry = self.cache_dir / hashlib.sha256(identity.encode()).hexdigest()[:24]
         files = [entry.with_suffix(".image.npy"), entry.with_suffix(".body.npy")]
         if not all(file.exists() for file in files):
@@ -102,8 +105,8 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         return image, body
 
     def _preprocessed(self, record: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        given = {self.key: record[self.key], "case": record.get("case")}
-        sample = self.transform(given)
-        image, body = (np.asarray(sample[key].cpu()) for key in (self.key, self.body_key))
+        named = {} if self.modality is None else {"modality": self.modality}
+        sample = self.transform({"image": record[self.key], "case": record.get("case"), **named})
+        image, body = (np.asarray(sample[key].cpu()) for key in ("image", "body_image"))
         slices = np.ascontiguousarray(np.moveaxis(image, self.axis + 1, 0), dtype=np.float32)
         return slices, np.ascontiguousarray(np.moveaxis(body[0], self.axis, 0) > 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import hashlib
 from collections.abc import Sequence
 
 from transmodal.data.layout import LABELS, Case, case_files
@@ -106,15 +106,16 @@ def _named(share: Share, patients: dict[str, list[Case]], section: str) -> set[s
 
 
 def _spread(patients: dict[str, list[Case]], seed: int) -> list[str]:
-    """Shuffle, then order so that any first part holds each combination of modalities in proportion."""
+    """Shuffle, then order so that any first part holds each combination of modalities in proportion.
+
+    The shuffle sorts by a hash, because no library promises that its generators shuffle alike in every version.
+    """
     strata: dict[tuple[str, ...], list[str]] = {}
     for patient, cases in patients.items():
         images = {name for case in cases for name in case_files(case) if name not in LABELS}
         strata.setdefault(tuple(sorted(images)), []).append(patient)
-    generator = random.Random(seed)
     places: list[tuple[float, tuple[str, ...], str]] = []
     for stratum in sorted(strata):
-        shuffled = sorted(strata[stratum])
-        generator.shuffle(shuffled)
+        shuffled = sorted(strata[stratum], key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
         places += [((place + 0.5) / len(shuffled), stratum, name) for place, name in enumerate(shuffled)]
     return [name for *_, name in sorted(places)]

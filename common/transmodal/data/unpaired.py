@@ -1,7 +1,7 @@
 """Unpaired training samples: two domains, shuffled independently, of any two lengths.
 
-Source: J.-Y. Zhu et al., Unpaired image-to-image translation using cycle-consistent adversarial networks, ICCV 2017. Several
-published implementations draw the same index from both domains, which is paired training by accident when files match.
+Source: J.-Y. Zhu et al., Unpaired image-to-image translation using cycle-consistent adversarial networks, ICCV 2017.
+Some published implementations draw the same index from both domains: paired training by accident, when files match.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ Draw = tuple[int, int, int]
 class UnpairedSlices(Dataset[dict[str, Tensor]]):
     """Slices of a source and of a target domain, each drawn for itself.
 
-    An item is a pure function of its index ``(i, j, seed)``: slice ``i`` of the source domain, slice ``j`` of the target
-    domain, both augmented with ``seed``. So the numbers of worker processes and of ranks change nothing, and a resumed
-    run sees what the uninterrupted one would have seen. :class:`UnpairedSampler` draws the indices.
+    An item is a pure function of its index ``(i, j, seed)``: slice ``i`` of the source domain, slice ``j`` of the
+    target domain, both augmented with ``seed``. So the numbers of worker processes and of ranks change nothing, and a
+    resumed run sees what the uninterrupted one would have seen. :class:`UnpairedSampler` draws the indices.
 
     Args:
         data: batch records with ``image``, ``label`` or both.
-        transform: deterministic preprocessing of each key, applied once (see :class:`VolumeSlices`).
+        transform: deterministic preprocessing, the same for both domains, applied once (see :class:`VolumeSlices`).
+        modalities: modality of each key, such as ``{"image": "mr", "label": "ct"}``.
         augmentation: random transforms of ``{"image": (C, H, W), "body": (1, H, W)}``; it must make all slices of one
             size if they are to be batched.
         slices: further arguments of :class:`VolumeSlices`.
@@ -44,12 +45,13 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
     def __init__(
         self,
         data: Sequence[Mapping[str, Any]],
-        transform: Mapping[str, Callable[[Sample], Sample]],
+        transform: Callable[[Sample], Sample],
+        modalities: Mapping[str, str],
         augmentation: Compose | None = None,
         **slices: Any,
     ) -> None:
         self.data, self.transform, self.augmentation = data, transform, augmentation
-        self.domains = [VolumeSlices(data, transform[key], key=key, **slices) for key in self.keys]
+        self.domains = [VolumeSlices(data, transform, key=key, modality=modalities[key], **slices) for key in self.keys]
 
     @property
     def lengths(self) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ignite.engine import Events
@@ -15,18 +15,27 @@ from transmodal.engines.alternating import named_losses
 Losses = Callable[[Any], dict[str, float]]
 
 
+def phase_totals(output: Mapping[str, float]) -> dict[str, float]:
+    """The sum of each phase's terms, from the ``<phase>/<term>`` of an `AlternatingTrainer`."""
+    totals: defaultdict[str, float] = defaultdict(float)
+    for name, value in output.items():
+        totals[name.split("/", 1)[0]] += value
+    return dict(totals)
+
+
 class LossProgressBar(ProgressBar):
-    """ignite's progress bar with the losses beside it, on rank 0 only.
+    """ignite's progress bar with the losses beside it, on rank 0 only, and only where somebody watches.
 
     ignite takes the function that finds the losses at ``attach``, where a configuration cannot give it.
 
     Args:
-        output_transform: makes named numbers of the engine's output; the default is for `AlternatingTrainer`.
-        tqdm_arguments: ``persist``, ``bar_format`` and any argument of ``tqdm``.
+        output_transform: makes named numbers of the engine's output; the default is each phase's total of an
+            `AlternatingTrainer`.
+        tqdm_arguments: ``persist``, ``bar_format`` and any argument of ``tqdm``; no bar goes to files.
     """
 
-    def __init__(self, output_transform: Losses = named_losses, **tqdm_arguments: Any) -> None:
-        super().__init__(**tqdm_arguments)
+    def __init__(self, output_transform: Losses = phase_totals, **tqdm_arguments: Any) -> None:
+        super().__init__(**{"disable": None, **tqdm_arguments})
         self.output_transform = output_transform
 
     def attach(self, engine: Workflow, **arguments: Any) -> None:  # type: ignore[override]

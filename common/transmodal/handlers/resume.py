@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
-import random
 from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from ignite.engine import Events
@@ -20,7 +19,8 @@ from torch import nn
 
 from transmodal.engines.batches import Windows
 from transmodal.errors import InputError
-from transmodal.handlers.weights import save_atomically, unwrapped
+from transmodal.handlers.random_state import random_state, set_random_state
+from transmodal.handlers.weights import unwrapped
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ class Resume:
             return
         scaler = getattr(engine, "scaler", None)
         mine = {name: item.state_dict() for name, item in self.state.items() if _per_rank(item)}
-        ranks = _gathered({"random": _random_state(engine.state.device), "state": mine})
+        ranks = _gathered({"random": random_state(engine.state.device), "state": mine})
         if engine.state.rank != 0:
             return
         content = {
@@ -144,7 +144,7 @@ class Resume:
             "validator": None if self.validator is None else _best_of(self.validator),
             "ranks": ranks,
         }
-        save_atomically(content, self.path)
+        _write(content, self.path)
         if not self._proven:  # better to learn of an unreadable state now than when it is needed
             self._prove()
             self._proven = True
@@ -194,7 +194,7 @@ class Resume:
         engine.state.epoch = content["epoch"]
         engine.state.iteration = content["epoch"] * engine.state.epoch_length
         if "random" in own:
-            _set_random_state(own["random"], engine.state.device)
+            set_random_state(own["random"], engine.state.device)
 
     def _check(self, content: Mapping[str, Any]) -> None:
         """Refuse a file of another training before anything is changed."""
@@ -212,6 +212,20 @@ class Resume:
             wanted="the state of a training of this configuration",
             remedy="resume with the configuration that wrote the file; to start anew remove it or set resume to false",
         )
+
+
+def _write(content: Mapping[str, Any], path: Path) -> None:
+    """The file is at any moment either the old one whole or the new one whole, even if the machine stops."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    try:
+        with partial.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _first_line(error: Exception) -> str:
@@ -264,22 +278,3 @@ def _difference(present: Mapping[str, Any], saved: Mapping[str, Any]) -> str:
 
 def _shape(value: Any) -> tuple[int, ...]:
     return tuple(getattr(value, "shape", ()))
-
-
-def _random_state(device: torch.device) -> dict[str, Any]:
-    """Tensors and plain values only, so that the file loads with ``weights_only``."""
-    kind, keys, *rest = np.random.get_state(legacy=True)
-    return {
-        "python": random.getstate(),
-        "numpy": (kind, np.asarray(keys).tolist(), *rest),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-    }
-
-
-def _set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
-    random.setstate(state["python"])
-    np.random.set_state(state["numpy"])
-    torch.set_rng_state(state["torch"])
-    if device.type == "cuda" and state["cuda"] is not None:
-        torch.cuda.set_rng_state(state["cuda"], device)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from ignite.engine import Events
 from monai.engines.workflow import Workflow
 from torch import nn
 
+from transmodal.checkpoints import save_weights
 from transmodal.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -28,25 +27,6 @@ def unwrapped(network: nn.Module) -> nn.Module:
             network = network._orig_mod  # type: ignore[assignment]
         else:
             return network
-
-
-def save_atomically(content: Any, path: Path) -> None:
-    """Write a file that is, at any moment, either the old one whole or the new one whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def save_weights(network: nn.Module, path: Path) -> None:
-    """Write the flat state dict of the unwrapped network, tensors on the CPU and nothing else."""
-    save_atomically({key: value.detach().cpu() for key, value in unwrapped(network).state_dict().items()}, path)
 
 
 class BestWeights:
@@ -91,7 +71,7 @@ class BestWeights:
             return
         self.best, self.epoch = value, epoch
         if engine.state.rank == 0:
-            save_weights(self.network, self.path)
+            save_weights(unwrapped(self.network).state_dict(), self.path)
             logger.info(f"{self.metric} is {value:.6g} in epoch {epoch}, the best so far; weights saved to {self.path}")
 
     def _value(self, engine: Workflow) -> float:
@@ -146,5 +126,5 @@ class LastWeights:
         """Save if this epoch is due."""
         state = engine.state
         if state.rank == 0 and (state.epoch % self.interval == 0 or state.epoch == state.max_epochs):
-            save_weights(self.network, self.path)
+            save_weights(unwrapped(self.network).state_dict(), self.path)
             logger.info(f"weights of epoch {state.epoch} saved to {self.path}")

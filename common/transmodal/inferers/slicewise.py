@@ -82,7 +82,7 @@ class SliceWiseInferer(Inferer):
             translated[start : start + len(batch)] = batch
         if translated is None:
             raise ValueError(f"a volume of shape {tuple(inputs.shape)} has no slices along axis {self.axis}")
-        return self._like(inputs, translated.unflatten(0, (inputs.shape[0], -1)).movedim(1, axis))
+        return self._like(inputs, translated.reshape(inputs.shape[0], -1, *translated.shape[1:]).movedim(1, axis))
 
     @staticmethod
     def _like(inputs: Tensor, translated: Tensor) -> Tensor:

@@ -83,6 +83,9 @@ def _statistics(scores: Mapping[str, float], measure: Measure) -> dict[str, Any]
 
 
 def _mean_and_sd(stats: Mapping[str, Any]) -> str:
-    if stats["mean"] is None:
+    """Both with the same decimals: three significant digits of the mean, but one decimal at least."""
+    mean, sd = stats["mean"], stats["sd"]
+    if mean is None:
         return "undefined"
-    return f"{stats['mean']:.4g}" + ("" if stats["sd"] is None else f" ± {stats['sd']:.2g}")
+    decimals = 3 if abs(mean) < 1 else 2 if abs(mean) < 10 else 1
+    return f"{mean:.{decimals}f}" + ("" if sd is None else f" ± {sd:.{decimals}f}")

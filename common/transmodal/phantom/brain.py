@@ -10,7 +10,15 @@ from numpy.random import Generator
 from transmodal.phantom.anatomy import Layers
 from transmodal.phantom.grid import Array, Grid
 from transmodal.phantom.noise import FoldNoise, smooth_noise
-from transmodal.phantom.shapes import Tubes, coverage, ellipsoid, sheet_coverage, smooth_step, smooth_union, tube_distance
+from transmodal.phantom.shapes import (
+    Tubes,
+    coverage,
+    ellipsoid,
+    sheet_coverage,
+    smooth_step,
+    smooth_union,
+    tube_distance,
+)
 from transmodal.phantom.tissues import Tissue
 
 _CORTEX = 3.1  # thickness in mm
@@ -97,12 +105,13 @@ class Brain:
         side = np.where(self.x < 0, np.float32(-1), np.float32(1))
         u, v, w = self.x - 20 * side, self.y, self.z - 8
         radius = np.sqrt(u**2 + (0.75 * v) ** 2 + w**2) + 1
-        q = [55 * p / radius + 4.0 * smooth_noise(rng, 13, grid) for p in (u, v, w)]
+        q = [(55 + 5.0 * smooth_noise(rng, 16, grid)) * p / radius for p in (u, v, w)]
         folds = FoldNoise(rng, _FOLD).at(q[0] + 61 * side, q[1], q[2])
         distance = np.abs(folds) * (_FOLD / (2 * math.pi)) * np.clip(radius / 55, 0.35, 1.2)
         medial = smooth_step(np.abs(self.x), 20, 6)
-        deep = np.clip(19 + 6 * smooth_noise(rng, 20, grid), 7, 30) * (1 - 0.55 * medial)
-        distance = np.hypot(distance, np.maximum(depth - deep, 0))
+        deep = np.clip(17 + 5 * smooth_noise(rng, 20, grid), 7, 28) * (1 - 0.5 * medial)
+        core = ellipsoid(np.abs(self.x), v, self.z, (24, -6, 14), (17, 52, 22)) + 3 * smooth_noise(rng, 16, grid)
+        distance = np.hypot(distance, np.maximum(np.maximum(depth - deep, 4 - core), 0))
         width = (0.3 + 0.7 * self.atrophy) * (1 + 0.4 * smooth_noise(rng, 16, grid))
         return distance, width * (1 + 1.1 * np.exp(-depth / 3) - 0.6 * np.clip(depth / deep, 0, 1))
 

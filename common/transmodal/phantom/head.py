@@ -51,8 +51,12 @@ class _Skull:
         self.grid, self.rng = grid, rng
         tilt = rng.uniform(-0.07, 0.07, 3)
         z = grid.z + _LIFT
-        self.x = grid.x + np.float32(tilt[0]) * grid.y + np.float32(tilt[1]) * grid.z + 1.2 * smooth_noise(rng, 60, grid)
-        self.y = grid.y - np.float32(tilt[0]) * grid.x + np.float32(tilt[2]) * grid.z + 1.5 * smooth_noise(rng, 60, grid)
+        self.x = (
+            grid.x + np.float32(tilt[0]) * grid.y + np.float32(tilt[1]) * grid.z + 1.2 * smooth_noise(rng, 60, grid)
+        )
+        self.y = (
+            grid.y - np.float32(tilt[0]) * grid.x + np.float32(tilt[2]) * grid.z + 1.5 * smooth_noise(rng, 60, grid)
+        )
         self.z = np.asarray(z - np.float32(tilt[1]) * grid.x - np.float32(tilt[2]) * grid.y)
         size = rng.uniform(0.95, 1.05)
         width, length, height = 67 * size * rng.uniform(0.96, 1.05), 84 * size, 70 * size
@@ -62,10 +66,10 @@ class _Skull:
         level = (np.hypot(x / width, self.y / length)) ** 2.2 + upper**2.2 + lower**2.2
         self.inner = (level ** np.float32(1 / 2.2) - 1) * 72
         thick = rng.uniform(5.4, 7.4) * (1 + 0.12 * smooth_noise(rng, 30, grid))
-        temple = smooth_step(np.abs(self.x), 45, 62) * smooth_step(self.z, 35, 5)
+        temple = smooth_step(np.abs(self.x), 36, 64) * smooth_step(self.z, 40, 0)
         self.thick = thick * (1 - 0.45 * temple + 0.25 * smooth_step(np.abs(self.y), 60, 85))
         self.outer = self.inner - self.thick
-        self.temporalis = 8 * temple * smooth_step(np.abs(self.y - 15), 50, 25)
+        self.temporalis = 8 * temple * smooth_step(np.abs(self.y - 15), 60, 5)
         self.skin = self.outer - rng.uniform(4.5, 7.5) - self.temporalis
 
     def rest(self) -> Array:

@@ -67,6 +67,11 @@ def smooth_union(first: Array, second: Array, blend: float) -> Array:
     return second + (first - second) * h - np.float32(blend) * h * (1 - h)
 
 
+def smooth_intersection(first: Array, second: Array, blend: float) -> Array:
+    """What two shapes share, its edge rounded about ``blend`` mm wide."""
+    return -smooth_union(-first, -second, blend)
+
+
 def smooth_step(values: Array, start: float, stop: float) -> Array:
     """0 before ``start``, 1 after ``stop``, smooth between (``start > stop`` falls)."""
     t = np.clip((values - start) / (stop - start), 0, 1)

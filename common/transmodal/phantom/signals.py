@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from scipy import fft
 
 from transmodal.phantom.anatomy import Anatomy
@@ -56,6 +57,7 @@ CONTRASTS = {
     "t2": Contrast(tr=4500, te=95),
     "flair": Contrast(tr=9000, te=110, ti=2400),
 }
+_MR_NOISE = np.float32(12)  # standard deviation of each channel, where T1 shows fat at 1000
 _FULL_SCALE = 1000 / CONTRASTS["t1"].signal(PROPERTIES[Tissue.FAT])
 
 
@@ -68,7 +70,7 @@ def hounsfield(anatomy: Anatomy, texture: Array) -> Array:
     return image + spread * texture
 
 
-def ct_image(anatomy: Anatomy, texture: Array, noise: float, streaks: float, rng: Generator) -> Array:
+def ct_image(anatomy: Anatomy, texture: Array, noise: float, streaks: float, rng: Generator) -> NDArray[np.int16]:
     """CT numbers as reconstructed, whole HU in [-1024, 3071].
 
     Noise has the ramp-filtered spectrum of filtered back-projection and grows with the attenuation along the two principal
@@ -83,7 +85,7 @@ def ct_image(anatomy: Anatomy, texture: Array, noise: float, streaks: float, rng
     """
     image = hounsfield(anatomy, texture)
     image += noise * _starvation(image, anatomy.grid) * _backprojection_noise(anatomy.grid, streaks, rng)
-    return np.clip(np.rint(image), -1024, 3071)
+    return np.clip(np.rint(image), -1024, 3071).astype(np.int16)
 
 
 def _starvation(image: Array, grid: Grid) -> Array:
@@ -108,7 +110,7 @@ def _backprojection_noise(grid: Grid, streaks: float, rng: Generator) -> Array:
     return np.asarray(shaped / max(float(shaped.std()), 1e-9), dtype=np.float32)
 
 
-def mr_image(anatomy: Anatomy, contrast: Contrast, texture: Array, coil: Array, noise: float, rng: Generator) -> Array:
+def mr_image(anatomy: Anatomy, contrast: Contrast, texture: Array, coil: Array, rng: Generator) -> Array:
     """Magnitude MR signal, >= 0, with subcutaneous fat near 1000 in T1.
 
     Args:
@@ -116,7 +118,6 @@ def mr_image(anatomy: Anatomy, contrast: Contrast, texture: Array, coil: Array, 
         contrast: timing of the sequence.
         texture: unit-variance structure of the tissues.
         coil: multiplicative bias field near 1.
-        noise: standard deviation of each channel, as a fraction of the T1 signal of fat.
         rng: source of the noise.
     """
     signal = anatomy.grid.zeros()
@@ -125,7 +126,7 @@ def mr_image(anatomy: Anatomy, contrast: Contrast, texture: Array, coil: Array, 
         mean = contrast.signal(properties) * _FULL_SCALE
         signal += np.float32(mean) * fraction * (1 + np.float32(properties.texture) * texture)
     signal *= coil
-    real, imaginary = (rng.standard_normal(signal.shape, dtype=np.float32) * np.float32(1000 * noise) for _ in range(2))
+    real, imaginary = (rng.standard_normal(signal.shape, dtype=np.float32) * _MR_NOISE for _ in range(2))
     return np.sqrt((signal + real) ** 2 + imaginary**2)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.random import Generator
 
 from transmodal.phantom.anatomy import Layers
-from transmodal.phantom.grid import Array, Grid
+from transmodal.phantom.grid import Array
 from transmodal.phantom.noise import smooth_noise
-from transmodal.phantom.shapes import Tubes, coverage, smooth_union, tube_distance
+from transmodal.phantom.shapes import Tubes, coverage, smooth_intersection, smooth_union, tube_distance
 from transmodal.phantom.tissues import Tissue
 
 
@@ -59,7 +59,7 @@ class Spine:
         waist = 1 - 0.08 * np.cos(local * (2 * np.pi / self.period))
         flat = y + 0.35 * self.radii[1] * np.exp(-((x / 9) ** 2)) * (y < 0)
         around = (np.hypot(x / self.radii[0] / waist, flat / self.radii[1]) - 1) * min(self.radii)
-        return -smooth_union(-around, (self.period - self.disc) / 2 - np.abs(local), 3.0)
+        return smooth_intersection(around, np.abs(local) - (self.period - self.disc) / 2, 3.0)
 
     def _arch(self, x: Array, y: Array, local: Array) -> Array:
         """Pedicles, laminae and processes of one vertebra, symmetric in x."""
@@ -68,7 +68,9 @@ class Spine:
         side = np.abs(x)
         length, drop = self.spinous
         pieces = (
-            Tubes.along([(self.canal + 5, -depth * 0.7, 5), (self.canal + 5.5, back, 3), (0, back - self.canal - 4, -5)], 4.0),
+            Tubes.along(
+                [(self.canal + 5, -depth * 0.7, 5), (self.canal + 5.5, back, 3), (0, back - self.canal - 4, -5)], 4.0
+            ),
             Tubes.along([(self.canal + 5, back + 2, 2), (self.transverse, back - 5, 4)], 4.2),
             Tubes.along([(self.canal + 6, back - 3, -13), (self.canal + 7, back - 4, 10)], 5.0),
         )

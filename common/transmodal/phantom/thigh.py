@@ -12,7 +12,7 @@ from transmodal.phantom.anatomy import Anatomy, Layers, Region
 from transmodal.phantom.grid import Array, Grid
 from transmodal.phantom.mass import Mass
 from transmodal.phantom.noise import smooth_noise
-from transmodal.phantom.shapes import coverage, gradient_length, sheet_coverage, smooth_step, smooth_union
+from transmodal.phantom.shapes import coverage, gradient_length, sheet_coverage, smooth_intersection, smooth_step
 from transmodal.phantom.tissues import Tissue
 
 # Middle and half axes of each muscle as fractions of the muscle compartment; first axis lateral, second anterior.
@@ -80,7 +80,7 @@ class _Leg:
         taper = 1 + rng.uniform(0.04, 0.13) * grid.z / 100
         round_skin = np.hypot(self.u / self.width, self.v * self.width) - self.radius * taper
         self.back = -rng.uniform(0.86, 0.97) * self.radius
-        self.skin = -smooth_union(-round_skin, self.v - self.back, 14)
+        self.skin = smooth_intersection(round_skin, self.back - self.v, 14)
         self.fat = self._fat_thickness()
         self.fascia = self.skin + self.fat
         self.compartment = self.radius * taper - np.float32(self.fat.mean())
@@ -122,7 +122,9 @@ class _Leg:
 
     def _column(self, u: float, v: float, wander: float) -> Array:
         """Distance in mm from something that runs along the leg through (u, v), straying by ``wander`` mm."""
-        zigzag = [wander * smooth_noise(self.rng, 40, Grid((1, 1, self.grid.shape[2]), self.grid.spacing)) for _ in "uv"]
+        zigzag = [
+            wander * smooth_noise(self.rng, 40, Grid((1, 1, self.grid.shape[2]), self.grid.spacing)) for _ in "uv"
+        ]
         return np.hypot(self.u - u - zigzag[0], self.v - v - zigzag[1])
 
     def paint_muscles(self, layers: Layers) -> None:

@@ -11,7 +11,7 @@ from transmodal.phantom.anatomy import Anatomy, Layers, Region
 from transmodal.phantom.grid import Array, Grid
 from transmodal.phantom.mass import Mass
 from transmodal.phantom.noise import smooth_noise
-from transmodal.phantom.shapes import coverage, ellipsoid, sheet_coverage, smooth_step, smooth_union
+from transmodal.phantom.shapes import coverage, ellipsoid, sheet_coverage, smooth_intersection, smooth_step
 from transmodal.phantom.spine import Spine
 from transmodal.phantom.tissues import Tissue
 
@@ -62,7 +62,7 @@ class _Trunk:
         level = (np.abs(self.x) / (self.half_width * hips)) ** 2.3 + (np.abs(self.y) / self.half_depth) ** 2.3
         round_skin = (level ** np.float32(1 / 2.3) - 1) * self.half_depth
         self.back = -rng.uniform(0.90, 0.97) * self.half_depth
-        self.skin = -smooth_union(-round_skin, self.y - self.back, 22)
+        self.skin = smooth_intersection(round_skin, self.back - self.y, 22)
         fat = rng.uniform(10, 30) * (1 + 0.25 * smooth_noise(rng, 60, grid) + 0.25 * self.y / self.half_depth)
         self.fascia = self.skin + np.maximum(fat, 4)
         self.spine_y = self.back + rng.uniform(80, 88)
@@ -206,7 +206,9 @@ class _Trunk:
         for middle, radius, flat in ((-9.0, artery, 1.0), (15.0, vein, 1.25)):
             for branch in (-1.0, 1.0):
                 x = middle * (1 - 0.8 * split) + branch * 46 * split
-                vessel = np.hypot((self.x - x) / flat, self.y - y + (flat - 1) * 40 * split) - radius * (1 - 0.4 * split)
+                vessel = np.hypot((self.x - x) / flat, self.y - y + (flat - 1) * 40 * split) - radius * (
+                    1 - 0.4 * split
+                )
                 layers.paint(Tissue.BLOOD, coverage(vessel))
                 if flat == 1.0:
                     plaque = np.maximum(np.abs(vessel + 0.6) - 1.0, 1.3 - smooth_noise(rng, 7, grid))
@@ -225,5 +227,7 @@ class _Trunk:
         layers.paint(Tissue.TRABECULAR_BONE, coverage(ala + 2))
         spine = Spine(period=36, disc=9, radii=(25, 17), canal=9, spinous=(24, 6), transverse=40)
         spine.paint(layers, self.x, shifted, grid.z + np.zeros_like(self.x), self.fascia + 4, rng)
-        foramen = ellipsoid(side, shifted, 0.0, (22 * self.scale, -14, 0), (5, 4.5, 1e3)) + 1.5 * smooth_noise(rng, 14, grid)
+        foramen = ellipsoid(side, shifted, 0.0, (22 * self.scale, -14, 0), (5, 4.5, 1e3)) + 1.5 * smooth_noise(
+            rng, 14, grid
+        )
         layers.paint(Tissue.FAT, sacral * coverage(foramen))

@@ -5,9 +5,10 @@ from transmodal.transforms.geometry import EnsureVolumed, SpacingWithinTolerance
 from transmodal.transforms.intensity import (
     HounsfieldWindow,
     IntensityScale,
-    RestoreIntensityd,
+    RestoreModalityd,
     RobustPercentiles,
-    ScaleIntensityByModalityd,
+    ScaleModalityd,
+    scale_of,
 )
 from transmodal.transforms.loading import CheckedLoadImaged
 
@@ -18,8 +19,9 @@ __all__ = [
     "EnsureVolumed",
     "HounsfieldWindow",
     "IntensityScale",
-    "RestoreIntensityd",
+    "RestoreModalityd",
     "RobustPercentiles",
-    "ScaleIntensityByModalityd",
+    "ScaleModalityd",
     "SpacingWithinToleranced",
+    "scale_of",
 ]

@@ -6,6 +6,7 @@ The mask decides which slices are trained on, where MR percentiles are taken and
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ class BodyMask:
         low = float(sample.min())
         if float(sample.max()) <= low:
             return low
-        return low + self.otsu_factor * (float(threshold_otsu(sample)) - low)
+        return low + self.otsu_factor * (float(threshold_otsu(sample)) - low)  # type: ignore[no-untyped-call]
 
 
 class BodyMaskd(MapTransform):
@@ -90,9 +91,9 @@ class BodyMaskd(MapTransform):
 
     Args:
         keys: images in physical units, (1, H, W[, D]).
-        modality: modality of the images.
+        modality: of the images, unless a sample names its own under the key ``modality``.
         body: mask finder of each modality.
-        mask_keys: where the masks go; ``"body_" + key`` by default.
+        masks: where the masks go; ``"body_" + key`` by default.
     Raises:
         InputError: if ``body`` has no entry for the modality.
     """
@@ -102,24 +103,29 @@ class BodyMaskd(MapTransform):
         keys: KeysCollection,
         modality: str,
         body: Mapping[str, BodyMask],
-        mask_keys: KeysCollection | None = None,
+        masks: KeysCollection | None = None,
         allow_missing_keys: bool = True,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        if modality not in body:
+        self.modality, self.body = modality, dict(body)
+        names = [f"body_{key}" for key in self.keys] if masks is None else ensure_tuple(masks)
+        self.masks = dict(zip(self.keys, names, strict=True))
+        self._finder(modality)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        sample = dict(data)
+        find_body = self._finder(sample.get("modality", self.modality))
+        for key in self.key_iterator(sample):
+            if self.masks[key] not in sample:
+                sample[self.masks[key]] = find_body(sample[key])
+        return sample
+
+    def _finder(self, modality: str) -> BodyMask:
+        if modality not in self.body:
             raise InputError(
                 "configuration id 'body'",
                 found=f"no body mask for the modality {modality!r}",
-                wanted=f"one of {', '.join(sorted(body))}",
+                wanted=f"one of {', '.join(sorted(self.body))}",
                 remedy="choose --source and --target among these, or add an entry to 'body'",
             )
-        self.find_body = body[modality]
-        names = [f"body_{key}" for key in self.keys] if mask_keys is None else ensure_tuple(mask_keys)
-        self.mask_keys = dict(zip(self.keys, names, strict=True))
-
-    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
-        sample = dict(data)
-        for key in self.key_iterator(sample):
-            if self.mask_keys[key] not in sample:
-                sample[self.mask_keys[key]] = self.find_body(sample[key])
-        return sample
+        return self.body[modality]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, cast
 
+import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.data.utils import compute_shape_offset, zoom_affine
 from monai.transforms import InvertibleTransform, MapTransform, SpatialResample
-from torch import Tensor
 
 __all__ = ["EnsureVolumed", "SpacingWithinToleranced"]
 
@@ -27,10 +28,10 @@ class EnsureVolumed(MapTransform):
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = True) -> None:
         super().__init__(keys, allow_missing_keys)
 
-    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         sample = dict(data)
         for key in self.key_iterator(sample):
-            image = sample[key] if isinstance(sample[key], MetaTensor) else MetaTensor(torch.as_tensor(sample[key]))
+            image: Any = sample[key] if isinstance(sample[key], MetaTensor) else MetaTensor(torch.as_tensor(sample[key]))
             channel = image.meta.get("original_channel_dim", "no_channel")
             has_channel = image.ndim == 4 or (image.ndim == 3 and channel == 0 and image.shape[0] == 1)
             if not has_channel:
@@ -67,7 +68,7 @@ class SpacingWithinToleranced(MapTransform, InvertibleTransform):
         super().__init__(keys, allow_missing_keys)
         self.pixdim, self.tolerance = tuple(float(value) for value in pixdim), float(tolerance)
         self.modes = (mode,) * len(self.keys) if isinstance(mode, str) else tuple(mode)
-        self.resample = SpatialResample(padding_mode="border", align_corners=False, dtype=torch.float64)
+        self.resample = SpatialResample(padding_mode="border", align_corners=False, dtype=np.float64)
 
     def __call__(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
         sample = dict(data)
@@ -86,9 +87,10 @@ class SpacingWithinToleranced(MapTransform, InvertibleTransform):
         target = zoom_affine(affine, spacing, diagonal=False)
         shape, origin = compute_shape_offset(image.shape[1:], affine, target)
         target[:3, 3] = origin
-        return self.resample(image, dst_affine=torch.as_tensor(target), spatial_size=tuple(shape), mode=mode)
+        wanted: dict[str, Any] = {"dst_affine": torch.as_tensor(target), "spatial_size": tuple(shape), "mode": mode}
+        return cast(MetaTensor, self.resample(image, **wanted))
 
-    def inverse(self, data: Mapping[Hashable, MetaTensor]) -> dict[Hashable, MetaTensor]:
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         sample = dict(data)
         for key in self.key_iterator(sample):
             done = sample[key].applied_operations

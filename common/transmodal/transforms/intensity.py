@@ -7,7 +7,7 @@ percentiles inside its own body, and a synthetic MR, which has no percentiles of
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from monai.config import KeysCollection
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from transmodal.errors import InputError
 
-__all__ = ["HounsfieldWindow", "IntensityScale", "RestoreIntensityd", "RobustPercentiles", "ScaleIntensityByModalityd"]
+__all__ = ["HounsfieldWindow", "IntensityScale", "RestoreModalityd", "RobustPercentiles", "ScaleModalityd", "scale_of"]
 
 BOUNDS = "intensity_bounds"
 
@@ -109,15 +109,15 @@ class RobustPercentiles:
         return _from_unit(scaled, low, high).to(self.dtype)
 
 
-class ScaleIntensityByModalityd(MapTransform):
+class ScaleModalityd(MapTransform):
     """Scale each key to [-1, 1] by the intensity scale of its modality; the bounds travel in ``meta``.
 
     Deliberately not an ``InvertibleTransform``: a translation is restored with the *target's* scale
-    (:class:`RestoreIntensityd`), never with the source's.
+    (:class:`RestoreModalityd`), never with the source's.
 
     Args:
         keys: images (C, H, W[, D]) in physical units.
-        modality: modality of the images.
+        modality: of the images, unless a sample names its own under the key ``modality``.
         intensity: intensity scale of each modality.
         body_prefix: the body mask of key ``k`` is taken from ``body_prefix + k`` where present.
     """
@@ -131,20 +131,22 @@ class ScaleIntensityByModalityd(MapTransform):
         allow_missing_keys: bool = True,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.scale, self.body_prefix = scale_of(modality, intensity), body_prefix
+        self.modality, self.intensity, self.body_prefix = modality, dict(intensity), body_prefix
+        scale_of(modality, intensity)
 
-    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         sample = dict(data)
+        scale = scale_of(sample.get("modality", self.modality), self.intensity)
         for key in self.key_iterator(sample):
             image = sample[key]
-            bounds = self.scale.bounds(image, sample.get(f"{self.body_prefix}{key}"))
+            bounds = scale.bounds(image, sample.get(f"{self.body_prefix}{key}"))
             sample[key] = _to_unit(image, *bounds)
             if isinstance(sample[key], MetaTensor):
                 sample[key].meta[BOUNDS] = list(bounds)
         return sample
 
 
-class RestoreIntensityd(MapTransform):
+class RestoreModalityd(MapTransform):
     """Bring predictions from [-1, 1] to the physical units of their modality, in the dtype that is written to files.
 
     Args:

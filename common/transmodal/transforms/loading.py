@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,27 +24,30 @@ class CheckedLoadImaged(LoadImaged):
 
     Args:
         keys: paths to load, (H, W[, D]) in physical units.
-        modality: what the files should be, for checks that only make sense for one (an HU scale for CT).
+        modality: what the files should be, unless a sample names its own under the key ``modality``; some checks make
+            sense for one only (an HU scale for CT).
     Raises:
         InputError: if a file is missing, unreadable, empty, constant, not finite, or has channels.
     """
 
-    def __init__(
-        self, keys: KeysCollection, modality: str, allow_missing_keys: bool = True, **reader: Any
-    ) -> None:
-        super().__init__(keys, image_only=True, ensure_channel_first=False, allow_missing_keys=allow_missing_keys, **reader)
+    def __init__(self, keys: KeysCollection, modality: str, allow_missing_keys: bool = True, **reader: Any) -> None:
+        with warnings.catch_warnings():  # MONAI announces on every reader list that an optional GPU decoder is absent
+            warnings.filterwarnings("ignore", message=".*NvImgCodec.*")
+            super().__init__(keys, image_only=True, ensure_channel_first=False, **reader)
+        self.allow_missing_keys = allow_missing_keys
         self.modality = modality
 
     def __call__(self, data: Mapping[Hashable, Any], reader: Any = None) -> dict[Hashable, Any]:
         sample = dict(data)
         for key in self.key_iterator(sample):
-            sample[key] = self._load(Path(str(sample[key])), sample.get("case"))
+            modality = str(sample.get("modality", self.modality))
+            sample[key] = self._load(Path(str(sample[key])), modality, sample.get("case"))
         return sample
 
-    def _load(self, path: Path, case: str | None) -> MetaTensor:
-        check_path(path)
+    def _load(self, path: Path, modality: str, case: str | None) -> MetaTensor:
+        check_path(path, modality)
         try:
-            image = self._loader(str(path))
+            image: MetaTensor = self._loader(str(path))
         except Exception as error:  # readers raise whatever they like; the user needs the file's name
             raise InputError(
                 path,
@@ -51,6 +55,6 @@ class CheckedLoadImaged(LoadImaged):
                 wanted="a complete NIfTI, MHA, NRRD, PNG or JPEG file or a folder of one DICOM series",
                 remedy="copy or convert the file again; it may be truncated",
             ) from error
-        check_image(image, self.modality, str(path))
+        check_image(image, modality, path)
         image.meta["case"] = case or path.name.split(".")[0]
         return image

@@ -21,12 +21,11 @@ class Preprocessing:
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         self.calls += 1
-        key = next(key for key in ("image", "label") if key in sample)
-        number = float(Path(sample[key]).stem)
+        number = float(Path(sample["image"]).stem)
         image = torch.arange(6.0).expand(1, 4, 5, 6) + 10 * number
         body = torch.zeros(1, 4, 5, 6)
         body[..., 2:5] = 1
-        return {key: image, f"body_{key}": body}
+        return {"image": image, "body_image": body, "modality": sample.get("modality")}
 
 
 @pytest.fixture
@@ -59,8 +58,11 @@ def test_records_without_the_key_are_skipped(records: list[dict[str, str]]) -> N
 
 def test_no_body_at_all_is_an_error(records: list[dict[str, str]]) -> None:
     with pytest.raises(InputError, match="2 volumes, none with a slice of at least 100% body"):
-        VolumeSlices(records, lambda sample: {"image": torch.zeros(1, 4, 5, 6), "body_image": torch.zeros(1, 4, 5, 6)},
-                     min_body_fraction=1.0)
+        VolumeSlices(
+            records,
+            lambda sample: {"image": torch.zeros(1, 4, 5, 6), "body_image": torch.zeros(1, 4, 5, 6)},
+            min_body_fraction=1.0,
+        )
 
 
 def test_the_cache_spares_preprocessing_and_changes_nothing(records: list[dict[str, str]], tmp_path: Path) -> None:

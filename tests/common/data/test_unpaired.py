@@ -12,15 +12,11 @@ from torch.utils.data import DataLoader
 from transmodal.data.unpaired import UnpairedSampler, UnpairedSlices
 
 
-def load(key: str) -> Any:
-    """Volumes (1, 4, 4, n) of ones times a slice number, n = 3 for the source and 8 for the target."""
-
-    def transform(sample: dict[str, Any]) -> dict[str, Any]:
-        depth = 3 if key == "image" else 8
-        image = torch.arange(float(depth)).expand(1, 4, 4, depth) + torch.rand(1, 4, 4, 1)
-        return {key: image, f"body_{key}": torch.ones(1, 4, 4, depth)}
-
-    return transform
+def transform(sample: dict[str, Any]) -> dict[str, Any]:
+    """Volumes (1, 4, 4, n) around a slice number, n = 3 for MR and 8 for CT."""
+    depth = {"mr": 3, "ct": 8}[sample["modality"]]
+    image = torch.arange(float(depth)).expand(1, 4, 4, depth) + torch.rand(1, 4, 4, 1)
+    return {"image": image, "body_image": torch.ones(1, 4, 4, depth)}
 
 
 @pytest.fixture
@@ -28,7 +24,7 @@ def dataset() -> UnpairedSlices:
     data = [{"case": "a", "image": "a.nii"}, {"case": "b", "label": "b.nii"}]
     crop = RandSpatialCropd(["image", "body"], roi_size=(2, 2), random_size=False)
     augmentation = Compose([crop, RandFlipd("image", prob=0.5, spatial_axis=0)])
-    return UnpairedSlices(data, {"image": load("image"), "label": load("label")}, augmentation)
+    return UnpairedSlices(data, transform, {"image": "mr", "label": "ct"}, augmentation)
 
 
 def test_an_epoch_is_the_longer_domain(dataset: UnpairedSlices) -> None:
@@ -90,5 +86,3 @@ def test_worker_processes_change_nothing(dataset: UnpairedSlices) -> None:
 
 def test_a_plain_loader_works_too(dataset: UnpairedSlices) -> None:
     assert len(list(DataLoader(dataset, batch_size=4))) == 2
-
-

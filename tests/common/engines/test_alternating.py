@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from pathlib import Path
 from typing import Any
@@ -412,14 +411,3 @@ def test_training_continues_when_run_again_with_more_epochs() -> None:
     stop.remove()
     trainer.run()
     torch.testing.assert_close(straight.weights(), twice.weights(), rtol=0, atol=0)
-
-
-def test_a_phase_keeps_its_arguments_after_copying() -> None:
-    phase = Adversaries().phases(every=5)[0]
-    assert copy.copy(phase).every == 5
-
-
-@pytest.mark.parametrize("limit", [0, -1.0, "1", True])
-def test_a_gradient_norm_that_is_not_positive_is_refused(limit: Any) -> None:
-    with pytest.raises(InputError, match="phase 'generator', max_grad_norm: found"):
-        Adversaries().phases(max_grad_norm=limit)

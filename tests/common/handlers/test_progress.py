@@ -13,6 +13,7 @@ from torch import nn
 
 from transmodal.engines import AlternatingTrainer, Phase
 from transmodal.handlers import EpochLosses, LossProgressBar
+from transmodal.handlers.progress import phase_totals
 
 
 def train(*handlers: Any, rank: int = 0) -> AlternatingTrainer:
@@ -28,24 +29,36 @@ def train(*handlers: Any, rank: int = 0) -> AlternatingTrainer:
     return trainer
 
 
-def test_bar_shows_each_loss_by_name() -> None:
+def test_bar_shows_the_total_of_each_phase() -> None:
     screen = io.StringIO()
-    train(LossProgressBar(file=screen, mininterval=0))
-    assert "generator/cycle=3" in screen.getvalue()
+    train(LossProgressBar(file=screen, mininterval=0, disable=False))
+    assert "generator=3" in screen.getvalue()
     assert "Epoch [2/2]" in screen.getvalue()
 
 
 def test_bar_is_silent_on_other_ranks() -> None:
     screen = io.StringIO()
-    train(LossProgressBar(file=screen, mininterval=0), rank=1)
+    train(LossProgressBar(file=screen, mininterval=0, disable=False), rank=1)
     assert screen.getvalue() == ""
 
 
 def test_bar_takes_another_engines_losses() -> None:
     screen = io.StringIO()
-    bar = LossProgressBar(output_transform=lambda output: {"loss": output[0]["loss"]}, file=screen, mininterval=0)
+    bar = LossProgressBar(
+        output_transform=lambda output: {"loss": output[0]["loss"]}, file=screen, mininterval=0, disable=False
+    )
     Workflow("cpu", 1, [{}], iteration_update=lambda engine, batch: [{"loss": 0.5}], handlers=[bar]).run()
     assert "loss=0.5" in screen.getvalue()
+
+
+def test_a_log_file_gets_no_bar() -> None:
+    log = io.StringIO()
+    train(LossProgressBar(file=log, mininterval=0))
+    assert log.getvalue() == ""
+
+
+def test_totals_add_up_the_terms_of_each_phase() -> None:
+    assert phase_totals({"g/a": 1.0, "g/b": 2.0, "d/a": 5.0}) == {"g": 3.0, "d": 5.0}
 
 
 def test_bar_is_made_by_json() -> None:

@@ -327,10 +327,11 @@ def test_a_crash_while_writing_leaves_the_last_state(tmp_path: Path, monkeypatch
     def crash(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("transmodal.handlers.weights.os.fsync", crash)
+    monkeypatch.setattr("transmodal.handlers.resume.os.fsync", crash)
     with pytest.raises(KeyboardInterrupt):
         training.trainer.run()
     assert training.saved()["epoch"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pt", "resume.pt"]
 
 
 @pytest.mark.parametrize("arguments", [{"resume": "true"}, {"interval": 0}, {"interval": "1"}])

@@ -13,7 +13,6 @@ from torch import nn
 
 from transmodal.errors import InputError
 from transmodal.handlers import BestWeights, LastWeights
-from transmodal.handlers.weights import save_atomically
 
 
 def validate(handler: BestWeights, **metrics: Any) -> None:
@@ -157,12 +156,3 @@ def test_last_weights_are_written_at_the_interval_and_at_the_end(tmp_path: Path)
 def test_an_interval_that_is_no_count_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="LastWeights, interval: found 0; wanted an integer of 1 or more"):
         LastWeights(nn.Linear(2, 1), tmp_path / "model.pt", interval=0)
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
-    path = tmp_path / "model.pt"
-    save_atomically({"weight": torch.zeros(1)}, path)
-    with pytest.raises(Exception, match="pickle"):
-        save_atomically({"weight": lambda: None}, path)
-    assert torch.load(path, weights_only=True) == {"weight": torch.zeros(1)}
-    assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]

@@ -69,7 +69,7 @@ def test_mask_carries_the_affine_of_its_image() -> None:
 
 def test_a_given_mask_is_kept() -> None:
     given = torch.ones(1, 40, 40, 4)
-    sample = BodyMaskd("label", "ct", {"ct": BodyMask(-500)}, mask_keys="mask")({"label": disc_ct(), "mask": given})
+    sample = BodyMaskd("label", "ct", {"ct": BodyMask(-500)}, masks="mask")({"label": disc_ct(), "mask": given})
     assert sample["mask"] is given
 
 

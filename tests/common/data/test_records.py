@@ -1,0 +1,71 @@
+"""Batch records: modalities under MONAI's keys."""
+
+from __future__ import annotations
+
+import pytest
+
+from transmodal.data import as_records
+from transmodal.errors import InputError
+
+
+def case(name: str, *modalities: str) -> dict[str, str]:
+    return {"case": name} | {modality: f"/data/{name}/{modality}.mha" for modality in modalities}
+
+
+def test_modalities_get_the_keys_of_batches() -> None:
+    assert as_records([case("a", "ct", "mr", "mask", "lesion")]) == [
+        {"case": "a", "image": "/data/a/mr.mha", "label": "/data/a/ct.mha", "mask": "/data/a/mask.mha"}
+    ]
+
+
+def test_an_optional_mask_may_be_absent() -> None:
+    assert "mask" not in as_records([case("a", "ct", "mr")])[0]
+
+
+def test_the_direction_is_a_matter_of_keys() -> None:
+    assert as_records([case("a", "ct", "mr")], keys={"image": "ct"}) == [{"case": "a", "image": "/data/a/ct.mha"}]
+
+
+def test_all_cases_that_lack_a_modality_are_named_in_one_error() -> None:
+    with pytest.raises(InputError) as error:
+        as_records([case("a", "mr"), case("b", "ct", "mr"), case("c", "ct", "mask")])
+    assert "2 cases: found /data/a (has mr; lacks ct); /data/c (has ct mask; lacks mr)" in str(error.value)
+    assert "wanted in each case mr and ct" in str(error.value)
+
+
+def test_a_single_incomplete_case_is_named_first() -> None:
+    with pytest.raises(InputError, match=r"^/data/a: found /data/a \(has mr; lacks ct\)"):
+        as_records([case("a", "mr")])
+
+
+def test_incomplete_cases_can_be_left_out() -> None:
+    records = as_records([case("a", "mr"), case("b", "ct", "mr")], skip_incomplete=True)
+    assert [record["case"] for record in records] == ["b"]
+
+
+def test_unpaired_cases_keep_what_they_have_and_empty_ones_are_dropped() -> None:
+    cases = [case("a", "mr"), case("b", "ct", "mask"), case("c", "mask"), case("d", "t1")]
+    assert as_records(cases, optional=("image", "label", "mask")) == [
+        {"case": "a", "image": "/data/a/mr.mha"},
+        {"case": "b", "label": "/data/b/ct.mha", "mask": "/data/b/mask.mha"},
+    ]
+
+
+@pytest.mark.parametrize("options", [{"skip_incomplete": True}, {"optional": ("image", "label", "mask")}])
+def test_no_usable_case_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=r"no case with what is needed; the first has t1 \(/data/a\)"):
+        as_records([case("a", "t1")], **options)
+
+
+def test_an_empty_section_gives_no_records() -> None:
+    assert as_records([]) == []
+
+
+def test_several_modalities_become_channels_in_the_given_order() -> None:
+    keys = {"image": ["t2", "t1"], "label": "flair"}
+    assert as_records([case("a", "t1", "t2", "flair")], keys)[0]["image"] == ["/data/a/t2.mha", "/data/a/t1.mha"]
+
+
+def test_each_missing_channel_is_named() -> None:
+    with pytest.raises(InputError, match="has t1; lacks flair t2"):
+        as_records([case("a", "t1")], keys={"image": ["t1", "t2"], "label": "flair"})

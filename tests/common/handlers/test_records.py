@@ -1,0 +1,84 @@
+"""Reading an evaluator: keys from output or batch, checked grids, plain tensors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from monai.data import MetaTensor
+
+from tests.common.handlers.evaluation import LPS, evaluate, paired
+from transmodal.errors import InputError
+from transmodal.handlers.records import CaseRecord, case_records, gathered
+
+
+class Reader:
+    """Keeps the records of all iterations."""
+
+    def __init__(self) -> None:
+        self.records: list[CaseRecord] = []
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: self.records.extend(case_records(engine)))
+
+
+def read(*cases: dict[str, object], **arguments: object) -> list[CaseRecord]:
+    reader = Reader()
+    evaluate(cases, [reader], **arguments)
+    return reader.records
+
+
+def test_every_case_of_every_batch_is_one_record() -> None:
+    assert [record.case for record in read(*(paired(name) for name in "abc"))] == ["a", "b", "c"]
+
+
+def test_keys_the_engine_does_not_carry_over_come_from_the_batch() -> None:
+    case = paired("a")
+    record = read(case)[0]
+    torch.testing.assert_close(record.mask, case["mask"].as_tensor())
+    torch.testing.assert_close(record.source, case["source"].as_tensor())
+
+
+def test_images_are_plain_tensors_and_the_affine_travels_apart() -> None:
+    record = read(paired("a"))[0]
+    assert not isinstance(record.pred, MetaTensor)
+    torch.testing.assert_close(record.affine, LPS)
+
+
+def test_source_is_optional() -> None:
+    case = paired("a")
+    del case["source"]
+    assert read(case)[0].source is None
+
+
+@pytest.mark.parametrize("key", ["mask", "case"])
+def test_missing_key_is_named(key: str) -> None:
+    case = paired("a")
+    del case[key]
+    with pytest.raises(InputError, match=f"wanted also {key}"):
+        read(case)
+
+
+def test_prediction_on_another_grid_is_refused() -> None:
+    def cropped(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {**sample, "pred": sample["pred"][..., 1:]}
+
+    with pytest.raises(InputError, match=r"case a: found other shapes: prediction \(1, 20, 18, 8\)"):
+        read(paired("a"), postprocessing=cropped)
+
+
+def test_prediction_at_another_position_is_refused() -> None:
+    def moved(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {**sample, "pred": MetaTensor(sample["pred"], affine=torch.eye(4))}
+
+    with pytest.raises(InputError, match="equal shapes at different positions"):
+        read(paired("a"), postprocessing=moved)
+
+
+def test_batch_that_was_not_decollated_is_refused() -> None:
+    with pytest.raises(InputError, match="decollate"):
+        read(paired("a"), decollate=False)
+
+
+def test_one_process_gathers_its_own_share() -> None:
+    assert gathered({"a": 1}) == [{"a": 1}]

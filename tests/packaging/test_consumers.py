@@ -1,0 +1,146 @@
+"""Bundles in the hands of MONAI Label and MONAI Deploy: the same numbers as from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import monai.bundle
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from tests.packaging.consumers import DeployOperator, LabelInferTask, LabelTrainTask
+from tests.packaging.tiny import GAINS, TEMPLATE, edit, give_weights, shrink, tiny_bundle, write_cases
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUNDING = 0.51  # a synthetic CT is stored in whole HU where the consumers keep the float
+REAL = sorted(path.parent for path in ROOT.glob("bundles/*/configs"))
+
+
+@pytest.fixture(params=[TEMPLATE, *REAL], ids=lambda path: path.name)
+def any_bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Each bundle of the checkout in small, and the throw-away bundle, all with weights."""
+    return shrink(request.param, tmp_path)
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    return write_cases(tmp_path / "cases", "case_1", shape=(20, 24, 6)) / "case_1"
+
+
+def source_of(bundle: Path) -> str:
+    return str(json.loads((bundle / "configs" / "inference.json").read_text())["source"])
+
+
+def command_line(bundle: Path, dataset: Path, output: Path, **overrides: Any) -> np.ndarray:
+    """What ``python -m monai.bundle run`` writes, called in this process."""
+    monai.bundle.run(
+        config_file=str(bundle / "configs" / "inference.json"),
+        bundle_root=str(bundle),
+        dataset_dir=str(dataset),
+        output_dir=str(output),
+        device="cpu",
+        **overrides,
+    )
+    (path,) = output.rglob("*.nii.gz")
+    return np.asarray(nib.load(path).dataobj, dtype=np.float32)
+
+
+def test_label_answers_what_the_command_line_writes(any_bundle: Path, case: Path, tmp_path: Path) -> None:
+    image = case / f"{source_of(any_bundle)}.nii.gz"
+    result = LabelInferTask(any_bundle)({"image": str(image), "device": "cpu"})
+    expected = command_line(any_bundle, case.parent, tmp_path / "output")
+    assert not result["resized"], "the answer has another size than the image"
+    assert result["pred"].shape == nib.load(image).shape
+    np.testing.assert_allclose(result["pred"].numpy(), expected, rtol=0, atol=ROUNDING)
+    assert float(np.std(expected)) > ROUNDING
+
+
+def test_deploy_answers_what_the_command_line_writes(any_bundle: Path, case: Path, tmp_path: Path) -> None:
+    image = nib.load(case / f"{source_of(any_bundle)}.nii.gz")
+    result = DeployOperator(any_bundle)(np.asarray(image.dataobj, dtype=np.float32), image.affine)
+    expected = command_line(any_bundle, case.parent, tmp_path / "output")
+    assert result.dtype != np.uint8
+    assert result.shape == image.shape
+    np.testing.assert_allclose(result, expected, rtol=0, atol=ROUNDING)
+
+
+def test_label_changes_direction_between_requests_on_the_same_network(
+    any_bundle: Path, case: Path, tmp_path: Path
+) -> None:
+    source = source_of(any_bundle)
+    other = {"mr": "ct", "ct": "mr"}[source]
+    task = LabelInferTask(any_bundle)
+    before = task({"image": str(case / f"{source}.nii.gz"), "device": "cpu"})["pred"]
+    task.override(source=other)
+    there = task({"image": str(case / f"{other}.nii.gz"), "device": "cpu"})["pred"]
+    expected = command_line(any_bundle, case.parent, tmp_path / "output", source=other)
+    np.testing.assert_allclose(there.numpy(), expected, rtol=0, atol=ROUNDING)
+    task.override(source=source)
+    back = task({"image": str(case / f"{source}.nii.gz"), "device": "cpu"})["pred"]
+    torch.testing.assert_close(torch.as_tensor(back), torch.as_tensor(before), rtol=0, atol=0)
+
+
+def test_label_trains_on_records_of_image_and_label(any_bundle: Path, tmp_path: Path) -> None:
+    cases = write_cases(tmp_path / "cases", "case_1", "case_2", shape=(20, 24, 6))
+    source = source_of(any_bundle)
+    target = {"mr": "ct", "ct": "mr"}[source]
+    edit(any_bundle, "train", lambda config: config.update(output_dir=str(tmp_path / "trained"), val_interval=1))
+    before = (any_bundle / "models" / "model.pt").read_bytes()
+    records = [
+        {"image": str(path / f"{source}.nii.gz"), "label": str(path / f"{target}.nii.gz")} for path in cases.iterdir()
+    ]
+    LabelTrainTask(any_bundle)(records)
+    written = [path for path in [*tmp_path.rglob("*.pt")] if path.read_bytes() != before]
+    assert written, "training wrote no new weights"
+
+
+def test_label_uses_the_generator_of_the_direction(bundle: Path, case: Path) -> None:
+    task = LabelInferTask(bundle)
+    ct = task({"image": str(case / "mr.nii.gz"), "device": "cpu"})["pred"]
+    mr_image = torch.from_numpy(nib.load(case / "mr.nii.gz").get_fdata(dtype=np.float32))
+    torch.testing.assert_close(torch.as_tensor(ct), GAINS["ct"] * mr_image, rtol=0, atol=1e-2)
+
+
+def test_label_would_show_a_network_that_knows_its_direction_by_construction(bundle: Path, case: Path) -> None:
+    """The imitation can fail: a direction baked into the network stays wrong on the cached network."""
+    networks = bundle / "tiny_bundle" / "networks.py"
+    text = networks.read_text().replace("self.ct, self.mr", "self.fixed = ct > 0\n        self.ct, self.mr")
+    networks.write_text(text.replace('if target == "ct" else', "if self.fixed else"))
+    edit(bundle, "inference", lambda config: config["network_def"].update(ct="$0.5 if @target == 'ct' else -0.5"))
+    task = LabelInferTask(bundle)
+    task({"image": str(case / "mr.nii.gz"), "device": "cpu"})
+    task.override(source="ct")
+    wrong = task({"image": str(case / "ct.nii.gz"), "device": "cpu"})["pred"]
+    ct_image = torch.from_numpy(nib.load(case / "ct.nii.gz").get_fdata(dtype=np.float32))
+    torch.testing.assert_close(torch.as_tensor(wrong), GAINS["ct"] * ct_image, rtol=0, atol=1e-2)
+
+
+def test_label_loads_in_part_and_deploy_refuses(bundle: Path) -> None:
+    """Why weights are checked before they are shipped: Label's loading is not strict."""
+    torch.save({"ct.value": torch.ones(1)}, bundle / "models" / "model.pt")
+    LabelInferTask(bundle)._network("cpu")
+    with pytest.raises(RuntimeError, match=r"mr\.value"):
+        DeployOperator(bundle)
+
+
+def test_deploy_prefers_a_torchscript_file_which_is_why_none_is_shipped(bundle: Path, case: Path) -> None:
+    stale = torch.jit.trace(torch.nn.Identity(), torch.zeros(1))
+    torch.jit.save(stale, bundle / "models" / "model.ts")
+    assert isinstance(DeployOperator(bundle).network, torch.jit.ScriptModule)
+
+
+def test_two_bundles_in_one_process_run_their_own_networks(tmp_path: Path, case: Path) -> None:
+    first = tiny_bundle(tmp_path)
+    second = tiny_bundle(tmp_path, name="ct_mr_other_translation", package="other_bundle")
+    networks = second / "other_bundle" / "networks.py"
+    networks.write_text(networks.read_text().replace("image * self.value", "-image * self.value"))
+    results = []
+    for bundle in (first, second):
+        give_weights(bundle)
+        results.append(command_line(bundle, case.parent, tmp_path / bundle.name / "output"))
+    np.testing.assert_allclose(results[0], -results[1], rtol=0, atol=1e-3)
+    assert float(np.abs(results[0]).max()) > 0
