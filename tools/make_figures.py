@@ -170,8 +170,8 @@ def _view(label: str, record: dict[str, str], translated: Path, source: str, tar
 
 def _load(path: Path) -> MetaTensor:
     check_path(path)
-    image: MetaTensor = LoadImage(image_only=True, ensure_channel_first=True)(path)
-    return image.float()
+    image: MetaTensor = LoadImage(image_only=True, ensure_channel_first=True, dtype="float32")(path)
+    return image
 
 
 def _draw(

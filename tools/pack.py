@@ -20,9 +20,11 @@ from transmodal.checkpoints import MAKE_WEIGHTS, load_weights
 from transmodal.errors import InputError
 from verify import ROOT, find_bundles
 
-WEIGHTS = "models/model.pt"
+WEIGHTS, LARGE_FILES = "models/model.pt", "large_files.yml"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MODE = 0o644 << 16
+Content = Mapping[str, Path | bytes]
+"""Name inside the bundle to the file, or to what is written under that name."""
 
 
 def pack(
@@ -54,7 +56,7 @@ def pack(
     _require_promises(bundle)
     content = _files(bundle)
     if not without_weights:
-        content |= _weights(bundle, weights, hosted_url, hosted_before="large_files.yml" in content)
+        content = _with_weights(bundle, content, weights, hosted_url)
     name = f"{bundle.name}_v{bundle.metadata['version']}"
     output.mkdir(parents=True, exist_ok=True)
     archive, partial = output / f"{name}.zip", output / f".{name}.zip.partial"
@@ -83,20 +85,19 @@ def _require_promises(bundle: Bundle) -> None:
         )
 
 
-def _files(bundle: Bundle) -> dict[str, Path | bytes]:
-    """Name inside the bundle to file: the bundle's own, and the core's beside them."""
+def _files(bundle: Bundle) -> Content:
+    """The bundle's own files, and the core's beside them."""
     core = ROOT / "common" / CORE
     own = {path.relative_to(bundle.root).as_posix(): path for path in bundle.files()}
     shared = {f"{CORE}/{path.relative_to(core).as_posix()}": path for path in files_of(core)}
     return {name: path for name, path in own.items() if not name.startswith(f"{CORE}/")} | shared
 
 
-def _weights(
-    bundle: Bundle, weights: Path | None, hosted_url: str | None, hosted_before: bool
-) -> Mapping[str, Path | bytes]:
+def _with_weights(bundle: Bundle, content: Content, weights: Path | None, hosted_url: str | None) -> Content:
+    """The content with the weights in it, or with the pin of hosted ones."""
     path = weights or bundle.weights
-    if hosted_before and not hosted_url and not weights and not path.is_file():
-        return {}  # the bundle's own large_files.yml says where they are
+    if LARGE_FILES in content and not (weights or hosted_url or path.is_file()):
+        return content  # the bundle itself says where they are hosted
     if not path.is_file():
         raise InputError(
             path,
@@ -107,17 +108,15 @@ def _weights(
     with bundle.importable():
         load_weights(network_of(bundle), path)
     if not hosted_url:
-        return {WEIGHTS: path, "large_files.yml": b""}
+        return {**{name: source for name, source in content.items() if name != LARGE_FILES}, WEIGHTS: path}
     entry = {"path": WEIGHTS, "url": hosted_url, "hash_val": sha256(path), "hash_type": "sha256"}
     lines = [f"{'- ' if key == 'path' else '  '}{key}: {json.dumps(value)}" for key, value in entry.items()]
-    return {"large_files.yml": "\n".join(["large_files:", *lines, ""]).encode()}
+    return {**content, LARGE_FILES: "\n".join(["large_files:", *lines, ""]).encode()}
 
 
-def _write(path: Path, folder: str, content: Mapping[str, Path | bytes]) -> None:
+def _write(path: Path, folder: str, content: Content) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, source in sorted(content.items()):
-            if source == b"":  # nothing of that name is wanted
-                continue
             entry = zipfile.ZipInfo(f"{folder}/{name}", EPOCH)
             entry.compress_type, entry.external_attr, entry.create_system = zipfile.ZIP_DEFLATED, MODE, 3
             with archive.open(entry, "w", force_zip64=True) as target:

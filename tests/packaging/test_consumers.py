@@ -14,6 +14,7 @@ import torch
 
 from tests.packaging.consumers import DeployOperator, LabelInferTask, LabelTrainTask
 from tests.packaging.tiny import GAINS, TEMPLATE, edit, give_weights, shrink, tiny_bundle, write_cases
+from transmodal.phantom import write_phantoms
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDING = 0.51  # a synthetic CT is stored in whole HU where the consumers keep the float
@@ -27,8 +28,15 @@ def any_bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def phantom(tmp_path: Path) -> Path:
+    """A case folder, alone in its dataset."""
+    return write_phantoms(tmp_path / "phantoms", cases=1, shape=(40, 36, 6))[0]
+
+
+@pytest.fixture
 def case(tmp_path: Path) -> Path:
-    return write_cases(tmp_path / "cases", "case_1", shape=(20, 24, 6)) / "case_1"
+    """A case folder with images whose every value is known."""
+    return write_cases(tmp_path / "cases", "case_1") / "case_1"
 
 
 def source_of(bundle: Path) -> str:
@@ -49,50 +57,48 @@ def command_line(bundle: Path, dataset: Path, output: Path, **overrides: Any) ->
     return np.asarray(nib.load(path).dataobj, dtype=np.float32)
 
 
-def test_label_answers_what_the_command_line_writes(any_bundle: Path, case: Path, tmp_path: Path) -> None:
-    image = case / f"{source_of(any_bundle)}.nii.gz"
+def test_label_answers_what_the_command_line_writes(any_bundle: Path, phantom: Path, tmp_path: Path) -> None:
+    image = phantom / f"{source_of(any_bundle)}.nii.gz"
     result = LabelInferTask(any_bundle)({"image": str(image), "device": "cpu"})
-    expected = command_line(any_bundle, case.parent, tmp_path / "output")
+    expected = command_line(any_bundle, phantom.parent, tmp_path / "output")
     assert not result["resized"], "the answer has another size than the image"
     assert result["pred"].shape == nib.load(image).shape
     np.testing.assert_allclose(result["pred"].numpy(), expected, rtol=0, atol=ROUNDING)
     assert float(np.std(expected)) > ROUNDING
 
 
-def test_deploy_answers_what_the_command_line_writes(any_bundle: Path, case: Path, tmp_path: Path) -> None:
-    image = nib.load(case / f"{source_of(any_bundle)}.nii.gz")
+def test_deploy_answers_what_the_command_line_writes(any_bundle: Path, phantom: Path, tmp_path: Path) -> None:
+    image = nib.load(phantom / f"{source_of(any_bundle)}.nii.gz")
     result = DeployOperator(any_bundle)(np.asarray(image.dataobj, dtype=np.float32), image.affine)
-    expected = command_line(any_bundle, case.parent, tmp_path / "output")
+    expected = command_line(any_bundle, phantom.parent, tmp_path / "output")
     assert result.dtype != np.uint8
     assert result.shape == image.shape
     np.testing.assert_allclose(result, expected, rtol=0, atol=ROUNDING)
 
 
 def test_label_changes_direction_between_requests_on_the_same_network(
-    any_bundle: Path, case: Path, tmp_path: Path
+    any_bundle: Path, phantom: Path, tmp_path: Path
 ) -> None:
     source = source_of(any_bundle)
     other = {"mr": "ct", "ct": "mr"}[source]
     task = LabelInferTask(any_bundle)
-    before = task({"image": str(case / f"{source}.nii.gz"), "device": "cpu"})["pred"]
+    before = task({"image": str(phantom / f"{source}.nii.gz"), "device": "cpu"})["pred"]
     task.override(source=other)
-    there = task({"image": str(case / f"{other}.nii.gz"), "device": "cpu"})["pred"]
-    expected = command_line(any_bundle, case.parent, tmp_path / "output", source=other)
+    there = task({"image": str(phantom / f"{other}.nii.gz"), "device": "cpu"})["pred"]
+    expected = command_line(any_bundle, phantom.parent, tmp_path / "output", source=other)
     np.testing.assert_allclose(there.numpy(), expected, rtol=0, atol=ROUNDING)
     task.override(source=source)
-    back = task({"image": str(case / f"{source}.nii.gz"), "device": "cpu"})["pred"]
+    back = task({"image": str(phantom / f"{source}.nii.gz"), "device": "cpu"})["pred"]
     torch.testing.assert_close(torch.as_tensor(back), torch.as_tensor(before), rtol=0, atol=0)
 
 
 def test_label_trains_on_records_of_image_and_label(any_bundle: Path, tmp_path: Path) -> None:
-    cases = write_cases(tmp_path / "cases", "case_1", "case_2", shape=(20, 24, 6))
+    cases = write_phantoms(tmp_path / "phantoms", cases=2, shape=(40, 36, 6))
     source = source_of(any_bundle)
     target = {"mr": "ct", "ct": "mr"}[source]
     edit(any_bundle, "train", lambda config: config.update(output_dir=str(tmp_path / "trained"), val_interval=1))
     before = (any_bundle / "models" / "model.pt").read_bytes()
-    records = [
-        {"image": str(path / f"{source}.nii.gz"), "label": str(path / f"{target}.nii.gz")} for path in cases.iterdir()
-    ]
+    records = [{"image": str(path / f"{source}.nii.gz"), "label": str(path / f"{target}.nii.gz")} for path in cases]
     LabelTrainTask(any_bundle)(records)
     written = [path for path in [*tmp_path.rglob("*.pt")] if path.read_bytes() != before]
     assert written, "training wrote no new weights"

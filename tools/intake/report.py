@@ -28,7 +28,8 @@ def report(sections: Mapping[str, Sequence[Case]], seen: Survey | None) -> str:
 def errors_text(errors: Sequence[str]) -> str:
     """All errors, numbered."""
     head = f"{len(errors)} error{'' if len(errors) == 1 else 's'}; nothing was written"
-    return "\n".join([head, *(f"{number:4}. {text}" for number, text in enumerate(errors, 1))])
+    lines = [f"{number:4}. {text}".replace("\n", "\n    ") for number, text in enumerate(errors, 1)]
+    return "\n".join([head, *lines])
 
 
 def _table(cases: Sequence[Case], seen: Survey) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import numpy as np
 from monai.data import MetaTensor
 from tqdm import tqdm
 
-from transmodal.data import check_path, check_same_grid
+from transmodal.data import check_same_grid
 from transmodal.data.layout import LABELS, Case, case_files
 from transmodal.errors import InputError
 from transmodal.transforms import BodyMask, CheckedLoadImaged
@@ -43,38 +44,33 @@ class Survey:
 def survey(cases: Sequence[Case]) -> Survey:
     """Read all images of these cases, one case at a time."""
     seen = Survey()
+    logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)  # announces an absent option
+    read = CheckedLoadImaged(keys="image", modality="")
     for case in tqdm(cases, desc="checking", unit="case", disable=None, leave=False):
-        _case(case, seen)
-    _compare(seen)
+        _case(case, read, seen)
+    _compare(cases, seen)
     return seen
 
 
-def _case(case: Case, seen: Survey) -> None:
+def _case(case: Case, read: CheckedLoadImaged, seen: Survey) -> None:
+    name, files = case["case"], case_files(case)
     loaded: dict[str, MetaTensor] = {}
-    files = case_files(case)
-    for modality in sorted(files, key=lambda name: (name in LABELS, name)):
+    for modality in sorted(files, key=lambda modality: (modality in LABELS, modality)):
         try:
-            check_path(files[modality], modality)
-            sample = {"image": files[modality], "case": case["case"]}
-            loaded[modality] = CheckedLoadImaged(keys="image", modality=modality)(sample)["image"]
+            loaded[modality] = read({"image": files[modality], "modality": modality, "case": name})["image"]
         except InputError as error:
             seen.errors.append(str(error))
     differs = _grids(loaded, files)
-    seen.warnings += [f"{case['case']}: {text}" for text in differs.values()]
-    seen.images[case["case"]] = {
-        modality: Found(
-            tuple(int(size) for size in image.meta["spatial_shape"]),
-            tuple(float(size) for size in np.linalg.norm(np.asarray(image.affine)[:-1, :-1], axis=0))[
-                : len(image.meta["spatial_shape"])
-            ],
-            float(image.min()),
-            float(image.max()),
-            modality not in differs,
-        )
-        for modality, image in loaded.items()
-    }
+    seen.warnings += [f"{name}: {text}" for text in differs.values()]
+    seen.images[name] = {modality: _found(image, modality not in differs) for modality, image in loaded.items()}
     if loaded:
-        seen.body[case["case"]] = _body(loaded)
+        seen.body[name] = _body(loaded)
+
+
+def _found(image: MetaTensor, same_grid: bool) -> Found:
+    size = tuple(int(each) for each in image.meta["spatial_shape"])
+    spacing = tuple(float(each) for each in np.linalg.norm(np.asarray(image.affine)[:-1, :-1], axis=0))
+    return Found(size, spacing[: len(size)], float(image.min()), float(image.max()), same_grid)
 
 
 def _grids(loaded: Mapping[str, MetaTensor], files: Mapping[str, str]) -> dict[str, str]:
@@ -99,9 +95,9 @@ def _body(loaded: Mapping[str, MetaTensor]) -> float:
     return float(BODY.get(name, BodyMask())(image.as_tensor().reshape(1, *image.meta["spatial_shape"])).float().mean())
 
 
-def _compare(seen: Survey) -> None:
+def _compare(cases: Sequence[Case], seen: Survey) -> None:
     """What only shows when cases are seen together."""
-    images = {case: {name for name in found if name not in LABELS} for case, found in seen.images.items()}
+    images = {case["case"]: set(case_files(case)) - set(LABELS) for case in cases}
     everything = set().union(*images.values()) if images else set()
     single = {case: everything - found for case, found in images.items() if everything - found}
     if single:
@@ -109,7 +105,7 @@ def _compare(seen: Survey) -> None:
         seen.warnings.append(
             f"{len(single)} cases lack {' or '.join(lacking)} and can only train unpaired: {_some(sorted(single))}"
         )
-    for modality in sorted(everything):
+    for modality in sorted({name for found in seen.images.values() for name in found} - set(LABELS)):
         spacings = {case: sorted(found[modality].spacing) for case, found in seen.images.items() if modality in found}
         usual = _usual(list(spacings.values()))
         odd = [case for case, spacing in spacings.items() if _is_odd(spacing, usual)]

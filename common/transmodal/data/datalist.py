@@ -9,7 +9,7 @@ from typing import Any
 
 import ignite.distributed as idist
 
-from transmodal.data.cases import discover_cases, find_cases
+from transmodal.data.cases import discover_cases
 from transmodal.data.layout import SECTIONS, Case, case_files
 from transmodal.data.sections import find_list, read_made, read_sections, write_sections
 from transmodal.data.splits import Share, split_cases
@@ -48,16 +48,13 @@ def read_datalist(
     """
     listed = find_list(dataset_dir, datalist)
     if listed is not None:
-        sections = read_sections(listed, require)
+        sections = {key: _with_any(cases, require) for key, cases in read_sections(listed, require).items()}
         made: dict[str, Any] = {"datalist": str(listed)}
     else:
-        cases = _discovered(dataset_dir, require)
+        cases = _with_any(discover_cases(dataset_dir), require)
         sections = split_cases(cases, validation, test, seed, pairs=require)
         shares = {"validation": _plain(validation), "test": _plain(test)}
         made = {"dataset_dir": os.path.abspath(dataset_dir), **shares, "seed": seed}
-    wanted = set(require)
-    if wanted:
-        sections = {key: [case for case in sections[key] if wanted & case.keys()] for key in SECTIONS}
     _check_required(sections["training"], require, listed or dataset_dir)
     if record_to is not None and Path(os.path.abspath(record_to)) != listed:
         sections = _as_recorded(Path(os.path.abspath(record_to)), sections, made)
@@ -66,11 +63,8 @@ def read_datalist(
     return sections
 
 
-def _discovered(dataset_dir: str | Path, require: Sequence[str]) -> list[Case]:
-    """All modalities of the cases that have a required one: masks come along."""
-    if not require:
-        return find_cases(dataset_dir)
-    return [case for case in discover_cases(dataset_dir) if any(name in case for name in require)]
+def _with_any(cases: Sequence[Case], require: Sequence[str]) -> list[Case]:
+    return [case for case in cases if not require or any(name in case for name in require)]
 
 
 def _plain(share: Share) -> float | list[str]:
@@ -95,8 +89,9 @@ def _as_recorded(record: Path, sections: Sections, made: Mapping[str, Any]) -> S
     recorded = read_sections(record, [name for case in _all(sections) for name in case_files(case)], exist=False)
     now, then = ({case["case"]: case for case in _all(split)} for split in (sections, recorded))
     changes = _changes(now, then)
+    places = ("dataset_dir", "datalist")  # these may move
     old, new = (
-        {key: value for key, value in given.items() if key != "dataset_dir"} for given in (read_made(record), made)
+        {key: value for key, value in given.items() if key not in places} for given in (read_made(record), made)
     )
     if old != new:
         changes.append(f"it was made with {old}, now {new} is asked for")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from monai.config import NdarrayOrTensor
 from monai.data import FolderLayoutBase, NibabelWriter
 
 __all__ = ["AtomicNibabelWriter", "CaseLayout", "case_of"]
@@ -40,7 +41,18 @@ def case_of(meta: Mapping[str, Any], transform: Any = None) -> dict[str, str]:
 
 
 class AtomicNibabelWriter(NibabelWriter):
-    """NIfTI writer that leaves a complete file or none."""
+    """NIfTI writer that leaves a complete file or none, and a volume of one slice a volume."""
+
+    def set_data_array(
+        self, data_array: NdarrayOrTensor, channel_dim: int | None = 0, squeeze_end_dims: bool = True, **kwargs: Any
+    ) -> None:
+        """Take the image, without its channel axis if that has one channel.
+
+        A single slice keeps its third axis: MONAI 1.6 fails on two axes with an affine in three dimensions.
+        """
+        super().set_data_array(data_array, channel_dim, squeeze_end_dims, **kwargs)
+        if self.data_obj.ndim == 2:
+            self.data_obj = self.data_obj[..., None]
 
     def write(self, filename: str | os.PathLike[str], verbose: bool = False, **kwargs: Any) -> None:
         """Write beside the destination, then rename."""

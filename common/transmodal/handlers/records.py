@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from transmodal.errors import InputError
 
-__all__ = ["CaseRecord", "case_records", "gathered"]
+__all__ = ["CaseRecord", "case_records", "check_grid", "gathered"]
 
 Share = TypeVar("Share")
 
@@ -71,9 +71,8 @@ def _record(sample: Mapping[str, Any]) -> CaseRecord:
             wanted=f"also {', '.join(missing)}",
             remedy="keep the untouched target as 'label' and load or find the body as 'mask' in the preprocessing",
         )
-    pred, label, mask = sample["pred"], sample["label"], sample["mask"]
-    _check_grid(case, pred, label, mask)
-    source = sample.get("source")
+    pred, label, mask, source = sample["pred"], sample["label"], sample["mask"], sample.get("source")
+    check_grid(case, {"prediction": pred, "target": label, "mask": mask, "source": label if source is None else source})
     return CaseRecord(
         case=case,
         pred=_plain(pred),
@@ -84,19 +83,31 @@ def _record(sample: Mapping[str, Any]) -> CaseRecord:
     )
 
 
-def _check_grid(case: str, pred: Tensor, label: Tensor, mask: Tensor) -> None:
-    shapes = [tuple(image.shape) for image in (pred, label, mask)]
-    moved = False
-    if isinstance(pred, MetaTensor) and isinstance(label, MetaTensor):
-        moved = not torch.allclose(_plain(pred.affine).double(), _plain(label.affine).double(), atol=1e-2)
-    if len(set(shapes)) > 1 or moved:
-        found = "equal shapes at different positions" if len(set(shapes)) == 1 else "other shapes"
+def check_grid(case: str, images: Mapping[str, Tensor]) -> None:
+    """Refuse images of a case, (C, H, W[, D]), that do not lie on one grid.
+
+    Raises:
+        InputError: if spatial shapes differ, or positions by a tenth of a voxel, of images that know theirs.
+    """
+    shapes = {name: tuple(image.shape[1:]) for name, image in images.items()}
+    affines = [_plain(image.affine).double() for image in images.values() if isinstance(image, MetaTensor)]
+    moved = any(_displacement(affine, affines[0], next(iter(shapes.values()))) > 0.1 for affine in affines)
+    if len(set(shapes.values())) > 1 or moved:
+        found = "equal shapes at different positions" if len(set(shapes.values())) == 1 else "other shapes"
         raise InputError(
             f"evaluation of case {case}",
-            found=f"{found}: prediction {shapes[0]}, target {shapes[1]}, mask {shapes[2]}",
-            wanted="all three on the native grid of the target",
-            remedy="invert the spatial transforms of the prediction (Invertd) and leave those of the target out",
+            found=f"{found}: {', '.join(f'{name} {shape}' for name, shape in shapes.items())}",
+            wanted="all images on the native grid of the source",
+            remedy="invert the spatial transforms of the prediction (Invertd), resample the target to the source",
         )
+
+
+def _displacement(affine: Tensor, reference: Tensor, shape: Sequence[int]) -> float:
+    """How far two placements of a grid are apart along an edge or at the origin at most, in voxels of the reference."""
+    edges = torch.ones(len(reference), dtype=reference.dtype)
+    edges[: len(shape)] = torch.tensor(shape, dtype=reference.dtype)
+    voxel = reference[:-1, :-1].norm(dim=0).min()
+    return float(((affine - reference)[:-1].abs() * edges).max() / voxel)
 
 
 def _plain(image: Tensor) -> Tensor:

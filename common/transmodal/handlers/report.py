@@ -17,7 +17,7 @@ from torch import Tensor
 from transmodal.errors import InputError
 from transmodal.handlers.figures import SliceView, draw_translations, mid_body_view
 from transmodal.handlers.findings import MODEL, TO_INPUT, Findings, provenance, write_atomically, write_csv
-from transmodal.handlers.records import CaseRecord, case_records, gathered
+from transmodal.handlers.records import CaseRecord, case_records, check_grid, gathered
 from transmodal.metrics import (
     NEARLY_IDENTICAL,
     Baseline,
@@ -127,6 +127,9 @@ class EvaluationReport:
         cases = self.fitting_data if fitted and self.fitting_data is not None else ()
         for case in cases:
             if all(key in case for key in ("source", "label", "mask")):
+                check_grid(
+                    str(case.get("case", "of training")), {key: case[key] for key in ("source", "label", "mask")}
+                )
                 source, target, mask = (case[key].as_subclass(Tensor).cpu() for key in ("source", "label", "mask"))
                 scaled, reference = self._scaled(source[:1], mask), self.similarity.comparable(target, mask)
                 for baseline in fitted:

@@ -134,7 +134,7 @@ class MRSimilarity:
         image, body = target.as_subclass(Tensor).double(), mask.as_subclass(Tensor) > 0
         if not body.any():
             return torch.full_like(image, torch.nan)
-        bounds: Tensor = percentile(image.flatten(), [self.lower, self.upper])  # type: ignore[assignment]
+        bounds: Tensor = percentile(image[body], [self.lower, self.upper])  # type: ignore[assignment]
         low, high = bounds.tolist()
         return (image - low) * (self.scale / (high - low)) if low < high else torch.full_like(image, torch.nan)
 

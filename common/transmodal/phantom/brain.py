@@ -60,7 +60,7 @@ class Brain:
     def _grow_tumour(self) -> None:
         """A tumour in the white matter that pushes ventricles and midline away."""
         rng = self.rng
-        centre = (rng.choice((-1.0, 1.0)) * rng.uniform(26, 38), rng.uniform(-45, 40), rng.uniform(8, 45))
+        centre = (float(rng.choice((-1.0, 1.0))) * rng.uniform(26, 38), rng.uniform(-45, 40), rng.uniform(8, 45))
         d = [p - c for p, c in zip((self.x, self.y, self.z), centre, strict=True)]
         distance = np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2)
         size = rng.uniform(8, 18)
@@ -82,7 +82,8 @@ class Brain:
         """Signed distance to the gap between the hemispheres, which ends at the corpus callosum."""
         height = np.maximum(self.z - 6, 0) / 25 + np.minimum(self.z - 6, 0) / 70
         core = (np.hypot((self.y + 2) / 42, height) - 1) * 25
-        return np.maximum(np.abs(self.x) - 0.8 - 0.8 * self.atrophy, -core)
+        gap: Array = np.maximum(np.abs(self.x) - 0.8 - 0.8 * self.atrophy, -core)
+        return gap
 
     def _paint_hemispheres(self, layers: Layers) -> None:
         rng, grid = self.rng, self.grid
@@ -125,7 +126,8 @@ class Brain:
         lateral = np.hypot(np.hypot(level, np.maximum(-insula, 0)), ends)
         insular = np.hypot(np.hypot(insula, np.maximum(np.abs(level) - 10, 0)), ends)
         width = (0.5 + 1.1 * self.atrophy) * (1 + 0.5 * smooth_noise(rng, 12, grid))
-        return np.minimum(lateral, insular) - width
+        nearest: Array = np.minimum(lateral, insular)
+        return nearest - width
 
     def _paint_falx(self, layers: Layers) -> None:
         """Falx, the superior sagittal sinus above it."""

@@ -151,7 +151,7 @@ class _Inside:
         rough = 1.5 * smooth_noise(rng, 20, grid)
         heart = heart_distance(self.x, self.y, self.z) + rough
         heart = np.maximum(heart, self.thorax.cage + 3)
-        layers.paint(Tissue.FAT, coverage(heart - 3.5))
+        layers.paint(Tissue.FAT, coverage(heart - 2.5 - 1.2 * rough))
         layers.paint(Tissue.MYOCARDIUM, coverage(heart))
         chambers = (
             (Tissue.MIXED_BLOOD, (-30, 2, -60), (23, 22, 27)),  # left ventricle

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -31,8 +32,8 @@ def write_phantoms(
 ) -> list[Path]:
     """Write a dataset of phantoms: ``<output_dir>/phantom_000/<modality>.nii.gz`` and so on.
 
-    Case k is ``make_case(..., seed=(seed, k))`` however many are made. Equal arguments give equal bytes. Phantoms that an
-    earlier call left in the folder are replaced once all new ones are complete.
+    Case k is ``make_case(..., seed=(seed, k))`` however many are made. Equal arguments give equal bytes, with any
+    number of threads. Phantoms that an earlier call left in the folder are replaced once all new ones are complete.
 
     Args:
         output_dir: a folder that is missing, empty, or holds nothing but phantoms.
@@ -100,7 +101,7 @@ def _write(images: Mapping[str, MetaTensor], folder: Path) -> None:
     folder.mkdir(parents=True)
     for name, image in images.items():
         affine = image.affine.numpy()
-        nifti = nibabel.Nifti1Image(np.asarray(image[0]), affine)
+        nifti: Any = nibabel.Nifti1Image(np.asarray(image[0]), affine)  # type: ignore[no-untyped-call]
         nifti.set_qform(affine, code=1)
         nifti.set_sform(affine, code=1)
         nifti.header.set_xyzt_units("mm")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transmodal.errors import InputError
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]  # float32 throughout
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Grid:
     centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        _require_three_positive("shape", self.shape, "three positive whole numbers", "shape=(96, 96, 32)", whole=True)
-        _require_three_positive("spacing", self.spacing, "three positive numbers in mm", "spacing=(2, 2, 4)")
+        check_shape(self.shape)
+        check_spacing(self.spacing)
 
     @property
     def x(self) -> Array:
@@ -54,7 +56,7 @@ class Grid:
     @property
     def voxel(self) -> float:
         """Edge in mm of the cube as large as one voxel."""
-        return float(np.prod(self.spacing)) ** (1 / 3)
+        return math.prod(self.spacing) ** (1 / 3)
 
     @property
     def affine(self) -> NDArray[np.float64]:
@@ -73,12 +75,20 @@ class Grid:
         return steps * np.float32(sign * self.spacing[axis])
 
 
+def check_shape(shape: Sequence[int]) -> None:
+    """Refuse, with an InputError, a shape that is not three positive whole numbers."""
+    _require_three_positive("shape", shape, "three positive whole numbers", "shape=(96, 96, 32)", (int, np.integer))
+
+
+def check_spacing(spacing: Sequence[float]) -> None:
+    """Refuse, with an InputError, a spacing that is not three positive numbers."""
+    numbers = (int, float, np.integer, np.floating)
+    _require_three_positive("spacing", spacing, "three positive numbers in mm", "spacing=(2, 2, 4)", numbers)
+
+
 def _require_three_positive(
-    name: str, values: Sequence[float], wanted: str, example: str, *, whole: bool = False
+    name: str, values: Sequence[float], wanted: str, example: str, kinds: tuple[type, ...]
 ) -> None:
-    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    good = len(values) == 3 and all(
-        isinstance(v, kinds) and not isinstance(v, bool) and np.isfinite(v) and v > 0 for v in values
-    )
-    if not good:
+    good = isinstance(values, list | tuple) and len(values) == 3
+    if not good or not all(isinstance(v, kinds) and not isinstance(v, bool) and 0 < v < math.inf for v in values):
         raise InputError(f"phantom {name}", found=repr(values), wanted=wanted, remedy=f"pass for example {example}")

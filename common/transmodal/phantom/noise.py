@@ -67,7 +67,7 @@ def _interpolate(field: Array, points: Array, axis: int) -> Array:
     weights = ((1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6)
     shape = [1, 1, 1]
     shape[axis] = -1
-    total = np.zeros((), dtype=np.float32)
+    total: Array = np.zeros((), dtype=np.float32)
     for offset, weight in enumerate(weights):
         total = total + np.take(field, (first + offset - 1) % _NODES, axis=axis) * weight.reshape(shape)
     return np.asarray(total, dtype=np.float32)

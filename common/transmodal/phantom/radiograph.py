@@ -1,4 +1,4 @@
-"""A radiograph of a region: attenuation along parallel rays from front to back, with quantum noise (Beer and Lambert)."""
+"""A radiograph of a region: attenuation along parallel rays from back to front, with quantum noise (Beer, Lambert)."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def radiograph(
         centre: where the middle of the region lies in the patient, RAS mm.
         noise: source of the quantum noise.
     Returns:
-        Line integral of attenuation, dimensionless, bright where dense; (columns, rows), columns run to the patient's left and
-        rows to the feet, as a radiograph hangs.
+        Line integral of attenuation, dimensionless, bright where dense; (columns, rows), columns run to the patient's
+        left and rows to the feet, as a radiograph hangs.
     Raises:
         InputError: if ``spacing`` is not a positive number.
     """

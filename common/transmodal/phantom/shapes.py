@@ -24,7 +24,8 @@ def coverage(distance: Array) -> Array:
     for axis in range(3):
         if distance.shape[axis] > 1:
             width += np.abs(_step(distance, axis))
-    return np.clip(np.float32(0.5) - distance / width, 0, 1)
+    filled: Array = np.clip(np.float32(0.5) - distance / width, 0, 1)
+    return filled
 
 
 def sheet_coverage(distance: Array, width: Array | float, grid: Grid) -> Array:
@@ -53,8 +54,8 @@ def _step(values: Array, axis: int) -> Array:
     return np.moveaxis(step, 0, axis)
 
 
-def ellipsoid(x: Array, y: Array, z: Array | float, centre: Point, radii: Point) -> Array:
-    """Signed distance to an ellipsoid in mm, exact to first order near its surface."""
+def ellipsoid(x: Array, y: Array, z: Array | float, centre: Point, radii: Sequence[float | Array]) -> Array:
+    """Signed distance to an ellipsoid in mm, exact to first order near its surface; half axes may vary in space."""
     u, v, w = ((p - c) / r for p, c, r in zip((x, y, z), centre, radii, strict=True))
     level = np.sqrt(u**2 + v**2 + w**2)
     slope = np.sqrt((u / radii[0]) ** 2 + (v / radii[1]) ** 2 + (w / radii[2]) ** 2)

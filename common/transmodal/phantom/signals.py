@@ -1,8 +1,8 @@
 """What scanners record of an anatomy: CT numbers, spin-echo and inversion-recovery MR signals, noise, bias field.
 
-Spin echo: S = PD (1 - exp(-TR/T1)) exp(-TE/T2). Inversion recovery puts 1 - 2 exp(-TI/T1) + exp(-TR/T1) in its middle. Gadolinium
-shortens both times: 1/T = 1/T0 + r c. Sources: Brown et al., Magnetic Resonance Imaging (2014); Gudbjartsson and Patz (1995)
-for Rician noise.
+Spin echo: S = PD (1 - exp(-TR/T1)) exp(-TE/T2). Inversion recovery puts 1 - 2 exp(-TI/T1) + exp(-TR/T1) in its middle.
+Gadolinium shortens both times: 1/T = 1/T0 + r c. Sources: Brown et al., Magnetic Resonance Imaging (2014); for Rician
+noise Gudbjartsson and Patz, Magn. Reson. Med. (1995).
 """
 
 from __future__ import annotations
@@ -73,8 +73,7 @@ def hounsfield(anatomy: Anatomy, texture: Array) -> Array:
 def ct_image(anatomy: Anatomy, texture: Array, noise: float, streaks: float, rng: Generator) -> NDArray[np.int16]:
     """CT numbers as reconstructed, whole HU in [-1024, 3071].
 
-    Noise has the ramp-filtered spectrum of filtered back-projection and grows with the attenuation along the two principal
-    directions.
+    Noise has the ramp-filtered spectrum of filtered back-projection and grows with the attenuation along x and y.
 
     Args:
         anatomy: the patient.
@@ -94,7 +93,8 @@ def _starvation(image: Array, grid: Grid) -> Array:
     along_x = attenuation.sum(axis=0, keepdims=True, dtype=np.float32) * np.float32(grid.spacing[0])
     along_y = attenuation.sum(axis=1, keepdims=True, dtype=np.float32) * np.float32(grid.spacing[1])
     variance = np.exp(along_x / 2) + np.exp(along_y / 2)
-    return np.sqrt(variance / variance.max())
+    amplitude: Array = np.sqrt(variance / variance.max())
+    return amplitude
 
 
 def _backprojection_noise(grid: Grid, streaks: float, rng: Generator) -> Array:
@@ -127,7 +127,8 @@ def mr_image(anatomy: Anatomy, contrast: Contrast, texture: Array, coil: Array, 
         signal += np.float32(mean) * fraction * (1 + np.float32(properties.texture) * texture)
     signal *= coil
     real, imaginary = (rng.standard_normal(signal.shape, dtype=np.float32) * _MR_NOISE for _ in range(2))
-    return np.sqrt((signal + real) ** 2 + imaginary**2)
+    magnitude: Array = np.sqrt((signal + real) ** 2 + imaginary**2)
+    return magnitude
 
 
 def tissue_texture(grid: Grid, rng: Generator) -> Array:
@@ -137,4 +138,5 @@ def tissue_texture(grid: Grid, rng: Generator) -> Array:
 
 def coil_field(grid: Grid, rng: Generator) -> Array:
     """Receive sensitivity: smooth, multiplicative, about 1 +- 0.1 over the field of view."""
-    return np.exp(np.float32(0.1) * smooth_noise(rng, 110.0, grid))
+    sensitivity: Array = np.exp(np.float32(0.1) * smooth_noise(rng, 110.0, grid))
+    return sensitivity

@@ -63,7 +63,7 @@ class Spine:
 
     def _arch(self, x: Array, y: Array, local: Array) -> Array:
         """Pedicles, laminae and processes of one vertebra, symmetric in x."""
-        width, depth = self.radii
+        depth = self.radii[1]
         back = -depth - self.canal
         side = np.abs(x)
         length, drop = self.spinous

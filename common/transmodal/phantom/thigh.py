@@ -63,7 +63,7 @@ class Thigh(Region):
 
 
 class _Leg:
-    """One patient's thigh. Coordinates u and v are lateral and anterior, in mm, displaced as the patient's shape wants."""
+    """One patient's thigh; u and v are coordinates to the side and to the front in mm, displaced as his shape wants."""
 
     def __init__(self, grid: Grid, rng: Generator, lesion_probability: float) -> None:
         self.grid, self.rng = grid, rng
@@ -81,11 +81,11 @@ class _Leg:
         round_skin = np.hypot(self.u / self.width, self.v * self.width) - self.radius * taper
         self.back = -rng.uniform(0.86, 0.97) * self.radius
         self.skin = smooth_intersection(round_skin, self.back - self.v, 14)
-        self.fat = self._fat_thickness()
-        self.fascia = self.skin + self.fat
-        self.compartment = self.radius * taper - np.float32(self.fat.mean())
+        fat = rng.uniform(7, 17)
+        self.fascia = self.skin + self._fat_thickness(fat)
+        self.compartment = self.radius * taper - fat
         self.fatness = rng.uniform(0.6, 1.7)
-        size = float(self.compartment.mean())
+        size = self.radius - fat
         self.bundles = (
             (rng.uniform(-0.60, -0.52) * size, rng.uniform(0.20, 0.28) * size, rng.uniform(9, 13)),
             (rng.uniform(0.02, 0.14) * size, rng.uniform(-0.50, -0.42) * size, rng.uniform(8, 12)),
@@ -97,17 +97,17 @@ class _Leg:
         centre = (far * math.cos(angle), far * math.sin(angle), self.rng.uniform(-25, 25))
         return Mass.grow(self.grid, self.rng, (self.u, self.v), centre, size)
 
-    def _fat_thickness(self) -> Array:
+    def _fat_thickness(self, mean: float) -> Array:
         """Subcutaneous fat in mm: thicker behind and medially, uneven."""
-        rng = self.rng
         toward = (-0.45 * self.u - 0.55 * self.v) / self.radius
-        thickness = rng.uniform(7, 17) * (1 + 0.4 * toward + 0.16 * smooth_noise(rng, 45, self.grid))
-        return np.maximum(thickness, 3.5)
+        uneven = mean * (1 + 0.4 * toward + 0.16 * smooth_noise(self.rng, 45, self.grid))
+        thickness: Array = np.maximum(uneven, 3.5)
+        return thickness
 
     def couch(self) -> Array:
         """The table top under the leg, a thin curved shell."""
         height = self.back - self.rng.uniform(2, 5)
-        return sheet_coverage(np.abs(self.grid.y - height - self.grid.x**2 / 1100), 2.6, self.grid)
+        return sheet_coverage(np.abs(self.grid.y - height - self.grid.x**2 / 1100), 3.4, self.grid)
 
     def paint_fat(self, layers: Layers) -> None:
         """Subcutaneous fat with its septa and superficial veins."""
@@ -122,10 +122,10 @@ class _Leg:
 
     def _column(self, u: float, v: float, wander: float) -> Array:
         """Distance in mm from something that runs along the leg through (u, v), straying by ``wander`` mm."""
-        zigzag = [
-            wander * smooth_noise(self.rng, 40, Grid((1, 1, self.grid.shape[2]), self.grid.spacing)) for _ in "uv"
-        ]
-        return np.hypot(self.u - u - zigzag[0], self.v - v - zigzag[1])
+        line = Grid((1, 1, self.grid.shape[2]), self.grid.spacing)
+        zigzag = [wander * smooth_noise(self.rng, 40, line) for _ in range(2)]
+        distance: Array = np.hypot(self.u - u - zigzag[0], self.v - v - zigzag[1])
+        return distance
 
     def paint_muscles(self, layers: Layers) -> None:
         """Muscles bounded by planes of fat, with streaks of fat along their fibres."""
@@ -139,11 +139,11 @@ class _Leg:
         layers.paint(Tissue.FAT, inside * amount * smooth_step(marbling, 0.35, 0.0))
 
     def _fat_planes(self) -> Array:
-        """Fraction of fat between the muscles: thin sheets, wider where three muscles, a muscle and skin, or vessels meet."""
+        """Fraction of fat between muscles: sheets, wider where three muscles meet, at the surface and at vessels."""
         first, second, third = self._nearest_muscles()
         between = second - first
         distance = between / np.maximum(gradient_length(between, self.grid, axes=(0, 1)), 1e-3)
-        width = self.fatness * np.clip(1.1 + 0.7 * smooth_noise(self.rng, 18, self.grid), 0.35, 3)
+        width = self.fatness * np.clip(1.1 + 0.7 * smooth_noise(self.rng, 18, self.grid), 0.6, 3)
         width = width + 2.6 * np.exp(-(((third - first) / 0.25) ** 2)) + 2.2 * np.exp(self.fascia / 3.0)
         for u, v, reach in self.bundles:
             width = width + 5.5 * np.exp(-((self.u - u) ** 2 + (self.v - v) ** 2) / reach**2)

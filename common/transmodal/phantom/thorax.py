@@ -1,4 +1,4 @@
-"""The chest's surfaces and walls: skin, fat, muscles, ribs, sternum, scapulae, clavicles, pleural cavities, diaphragm."""
+"""The chest's surfaces and walls: skin, fat, muscles, bones of the cage and the girdle, pleurae and diaphragm."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ class Thorax:
         size = rng.uniform(0.93, 1.06)
         apex = np.clip((grid.z + 50) / 192, 0, 0.995)
         narrow = np.sqrt(1 - apex**2.4)
-        self.depth = 86 * size * rng.uniform(0.95, 1.08) * (0.35 + 0.65 * narrow)
+        self.deepest = 86 * size * rng.uniform(0.95, 1.08)
+        self.depth = self.deepest * (0.35 + 0.65 * narrow)
         self.middle = -6 - 16 * (1 - narrow)
         self.cage = _superellipse(self.x, self.y - self.middle, 132 * size * narrow, self.depth)
-        self.back_wall = float(-6 - self.depth.max())
+        self.back_wall = -6 - self.deepest
         self.spine_y = self.back_wall + 29
         self.skin, self.back = self._skin(size)
         self.dome = self._diaphragm()
@@ -52,7 +53,7 @@ class Thorax:
         neck = smooth_step(z, 125, 190)
         width = 158 * size * rng.uniform(1.0, 1.07) * (1 + 0.12 * shoulders) * (1 - 0.5 * neck)
         back = self.back_wall - rng.uniform(30, 40)
-        front = -6 + float(self.depth.max()) + rng.uniform(20, 34)
+        front = -6 + self.deepest + rng.uniform(20, 34)
         depth = (front - back + 6) / 2 * (1 - 0.10 * shoulders - 0.25 * neck)
         outline = _superellipse(self.x, self.y - (front + back) / 2, width, depth)
         return smooth_intersection(outline, back - self.y, 20), back
@@ -71,7 +72,7 @@ class Thorax:
         """Everything outside the pleura."""
         rng, grid = self.rng, self.grid
         couch = np.abs(grid.y - self.back + rng.uniform(3, 6) - grid.x**2 / 2600)
-        layers.paint(Tissue.COUCH, sheet_coverage(couch, 3.0, grid))
+        layers.paint(Tissue.COUCH, sheet_coverage(couch, 4.5, grid))
         layers.paint(Tissue.SKIN, coverage(self.skin))
         layers.paint(Tissue.FAT, coverage(self.skin + 2.2))
         muscle = self._muscle_surface()
@@ -99,7 +100,8 @@ class Thorax:
         thick = 6 + 55 * shoulders * smooth_step(side, 45, 90) + 11 * pectoral + 24 * beside + 9 * behind
         thick = thick + 3 * smooth_noise(rng, 40, self.grid)
         fat = rng.uniform(6, 20) * (1 + 0.25 * smooth_noise(rng, 60, self.grid))
-        return np.maximum(self.cage - _WALL - thick, self.skin + np.maximum(fat, 4))
+        surface: Array = np.maximum(self.cage - _WALL - thick, self.skin + np.maximum(fat, 4))
+        return surface
 
     def _paint_ribs(self, layers: Layers) -> None:
         """Twelve sloping arches in the wall; in front they go over into cartilage."""
@@ -131,7 +133,7 @@ class Thorax:
         layers.paint(Tissue.CORTICAL_BONE, 0.85 * coverage(blade))
         layers.paint(Tissue.TRABECULAR_BONE, coverage(blade + 1.6))
         for sign in (1.0, -1.0):
-            front = float(self.middle.max()) + 0.62 * float(self.depth.max())
+            front = -6 + 0.62 * self.deepest
             points = [
                 (sign * x, y + rng.normal(0, 2), z)
                 for x, y, z in ((20, front, 92), (55, front + 6, 103), (95, front - 16, 116), (138, front - 44, 122))
@@ -169,7 +171,8 @@ class Thorax:
         """Signed distance to both lungs."""
         above = (self.dome - self.z) * 0.75
         pleura = np.maximum(self.cage + 1.2, above)
-        return np.maximum(pleura, -self.mediastinum())
+        lungs: Array = np.maximum(pleura, -self.mediastinum())
+        return lungs
 
 
 def heart_distance(x: Array, y: Array, z: Array) -> Array:

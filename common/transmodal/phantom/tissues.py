@@ -1,8 +1,8 @@
 """Tissues of the phantom and what a scanner sees of them.
 
-CT numbers are rounded textbook values for about 120 kV. Relaxation times and proton densities are rounded from the 1.5 T
-literature (Bottomley et al., Med. Phys. 1984; Stanisz et al., Magn. Reson. Med. 2005; Collins et al., IEEE TMI 1998).
-Flowing blood has a small effective proton density, because spin echoes lose what moves out of the slice.
+CT numbers are rounded textbook values for about 120 kV. Relaxation times and proton densities are rounded from the
+1.5 T literature (Bottomley et al., Med. Phys. 1984; Stanisz et al., Magn. Reson. Med. 2005; Collins et al., IEEE TMI
+1998). Flowing blood has a small effective proton density, because spin echoes lose what moves out of the slice.
 """
 
 from __future__ import annotations

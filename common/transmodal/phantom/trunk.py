@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,13 +76,13 @@ class _Trunk:
     def _grow_mass(self) -> Mass:
         rng = self.rng
         side = rng.choice((-1.0, 1.0))
-        centre = (side * rng.uniform(55, 90), self.spine_y + rng.uniform(5, 45), rng.uniform(-45, 45))
-        return Mass.grow(self.grid, rng, (self.x, self.y), centre, rng.uniform(16, 40))
+        centre = (float(side) * rng.uniform(55, 90), self.spine_y + rng.uniform(5, 45), rng.uniform(-30, 35))
+        return Mass.grow(self.grid, rng, (self.x, self.y), centre, rng.uniform(18, 42))
 
     def couch(self) -> Array:
         """The table top, a thin curved shell."""
         height = self.back - self.rng.uniform(3, 6)
-        return sheet_coverage(np.abs(self.grid.y - height - self.grid.x**2 / 2600), 3.0, self.grid)
+        return sheet_coverage(np.abs(self.grid.y - height - self.grid.x**2 / 2600), 4.5, self.grid)
 
     def paint_wall(self, layers: Layers) -> None:
         """Subcutaneous fat, oblique muscles in three sheets, straight muscles beside the midline, fat within."""
@@ -168,17 +169,18 @@ class _Trunk:
         layers.paint(Tissue.FAT, coverage(gluteal + 2) * streaks * amount)
 
     def _wing(self) -> tuple[Array, Array, Array, Array]:
-        """Ends (x, y) of the iliac wing at each height, on the positive side: behind near the sacrum, in front lateral."""
+        """Ends x0, y0 (behind, medial) and x1, y1 (in front, lateral) of the right iliac wing at each height."""
         reach = np.sqrt(np.clip((self.crest - self.grid.z) / 70, 0, 1)) / 2
-        ends = []
-        for s in (0.45 - 0.9 * reach, 0.45 + 1.1 * reach):
-            ends += [(44 + 72 * s) * self.scale, self.back + 42 + 88 * s]
-        return ends[0], ends[1], ends[2], ends[3]
+        behind, front = 0.45 - 0.9 * reach, 0.45 + 1.1 * reach
+        x0, x1 = ((44 + 72 * s) * self.scale for s in (behind, front))
+        y0, y1 = (self.back + 42 + 88 * s for s in (behind, front))
+        return x0, y0, x1, y1
 
     def _outside_ilium(self) -> Array:
         """Signed distance in mm to the plane of the iliac wing, negative lateral to and behind it."""
         x, y = np.abs(self.x) - 44 * self.scale, self.y - self.back - 42
-        return (y * 72 * self.scale - x * 88) / float(np.hypot(72 * self.scale, 88))
+        distance: Array = (y * 72 * self.scale - x * 88) / math.hypot(72 * self.scale, 88)
+        return distance
 
     def paint_ilium(self, layers: Layers) -> None:
         """Iliac wings: two thin cortices around spongy bone, appearing at the crest; iliacus lies on them."""

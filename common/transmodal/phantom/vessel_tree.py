@@ -18,7 +18,7 @@ _MURRAY = 2.7
 
 @dataclass(frozen=True)
 class VesselTree:
-    """A tree of nodes: positions in mm, (N, 3), the parent of each (-1 for the root), and the radius of the way to it."""
+    """A tree of nodes: their positions in mm, (N, 3), parents (-1 for the root), and the radius of the way to each."""
 
     nodes: NDArray[np.float64]
     parents: NDArray[np.int64]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.data.utils import compute_shape_offset, zoom_affine
+from monai.data.utils import compute_shape_offset, to_affine_nd, zoom_affine
 from monai.transforms import InvertibleTransform, MapTransform, SpatialResample
 
 __all__ = ["EnsureVolumed", "SpacingWithinToleranced"]
@@ -39,6 +39,7 @@ class EnsureVolumed(MapTransform):
             if image.ndim == 3:
                 image = image[..., None]
             image.meta["original_channel_dim"] = 0
+            image.affine = to_affine_nd(3, image.affine)  # a slice's tensor remembers two spatial axes until it is set
             sample[key] = image.float()
         return sample
 

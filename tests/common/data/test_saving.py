@@ -39,6 +39,13 @@ def test_outputs_have_the_layout_of_inputs(tmp_path: Path) -> None:
     assert written.get_fdata().ravel().tolist() == list(range(24))
 
 
+def test_a_volume_of_one_slice_stays_a_volume_in_its_place(tmp_path: Path) -> None:
+    saver(tmp_path)(image()[..., :1])
+    written = nibabel.load(tmp_path / "patient07" / "ct.nii.gz")
+    assert written.shape == (2, 3, 1)
+    assert written.header.get_zooms() == (1, 2, 3)
+
+
 def test_without_a_case_the_file_name_is_taken() -> None:
     assert case_of({"filename_or_obj": "/data/scan_3.nii.gz"}) == {"case": "scan_3"}
 

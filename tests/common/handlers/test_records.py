@@ -63,16 +63,48 @@ def test_prediction_on_another_grid_is_refused() -> None:
     def cropped(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {**sample, "pred": sample["pred"][..., 1:]}
 
-    with pytest.raises(InputError, match=r"case a: found other shapes: prediction \(1, 20, 18, 8\)"):
+    with pytest.raises(InputError, match=r"case a: found other shapes: prediction \(20, 18, 8\), target \(20, 18, 9\)"):
         read(paired("a"), postprocessing=cropped)
 
 
 def test_prediction_at_another_position_is_refused() -> None:
     def moved(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {**sample, "pred": MetaTensor(sample["pred"], affine=torch.eye(4))}
+        return {**sample, "pred": MetaTensor(sample["pred"].as_tensor(), affine=torch.eye(4))}
 
     with pytest.raises(InputError, match="equal shapes at different positions"):
         read(paired("a"), postprocessing=moved)
+
+
+def test_affines_that_files_round_differently_are_one_position() -> None:
+    def rounded(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        affine = LPS.clone()
+        affine[:3] += 1e-3
+        return {**sample, "pred": MetaTensor(sample["pred"].as_tensor(), affine=affine)}
+
+    assert len(read(paired("a"), postprocessing=rounded)) == 1
+
+
+def test_slight_turn_that_moves_the_far_end_is_refused() -> None:
+    def turned(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        affine = LPS.clone()
+        affine[0, 1] = 0.05  # 1 mm at the far end, half a voxel
+        return {**sample, "pred": MetaTensor(sample["pred"].as_tensor(), affine=affine)}
+
+    with pytest.raises(InputError, match="equal shapes at different positions"):
+        read(paired("a"), postprocessing=turned)
+
+
+def test_source_on_another_grid_is_refused() -> None:
+    case = paired("a")
+    case["source"] = case["source"][:, 1:]
+    with pytest.raises(InputError, match=r"source \(19, 18, 9\)"):
+        read(case)
+
+
+def test_source_may_have_several_channels() -> None:
+    case = paired("a")
+    case["source"] = torch.cat([case["source"]] * 3)
+    assert read(case)[0].source.shape == (3, 20, 18, 9)
 
 
 def test_batch_that_was_not_decollated_is_refused() -> None:

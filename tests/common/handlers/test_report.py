@@ -99,6 +99,13 @@ def test_baselines_without_pairs_are_left_out_with_the_reason(tmp_path: Path, da
     assert found["left_out"]["look-up table"].startswith(reason)
 
 
+def test_training_pair_on_two_grids_is_refused(tmp_path: Path) -> None:
+    training = paired("skewed")
+    training["source"] = training["source"][..., 1:]
+    with pytest.raises(InputError, match=r"case skewed: found other shapes: source \(20, 18, 8\)"):
+        evaluate([paired("a")], [report(tmp_path, baselines=[LookUpTable()], fitting_data=[training])])
+
+
 def test_model_that_beats_no_baseline_is_reported_as_such(tmp_path: Path) -> None:
     evaluate([paired("a", error=500)], [report(tmp_path, baselines=[Uniform()])])
     assert any("model does not beat 'all-water' in mae" in warning for warning in summary(tmp_path)["warnings"])

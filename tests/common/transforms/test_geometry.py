@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import nibabel
+import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Compose, DivisiblePadd, Invertd, Orientationd
+from monai.transforms import Compose, DivisiblePadd, Invertd, LoadImage, Orientationd
 
 from transmodal.transforms import EnsureVolumed, SpacingWithinToleranced
 
@@ -38,6 +42,15 @@ def test_a_volume_of_one_row_is_not_mistaken_for_a_channel() -> None:
 
 def test_plain_tensors_are_accepted() -> None:
     assert tuple(EnsureVolumed("image")({"image": torch.rand(5, 6, 7)})["image"].shape) == (1, 5, 6, 7)
+
+
+def test_a_slice_from_a_file_keeps_its_place_and_has_three_spacings(tmp_path: Path) -> None:
+    affine = np.array([[0.0, -2, 0, 5], [-3, 0, 0, 6], [0, 0, 4, 7], [0, 0, 0, 1]])
+    nibabel.save(nibabel.Nifti1Image(np.zeros((12, 14), np.float32), affine), tmp_path / "slice.nii")
+    image = LoadImage(image_only=True, ensure_channel_first=False)(tmp_path / "slice.nii")
+    result = EnsureVolumed("image")({"image": image})["image"]
+    assert result.pixdim.tolist() == [3.0, 2.0, 4.0]
+    np.testing.assert_array_equal(result.affine, affine)
 
 
 def test_spacing_within_tolerance_is_left_alone() -> None:

@@ -1,0 +1,204 @@
+"""Every bundle does its main job from files to files: it trains, translates each way and evaluates."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+import torch
+from PIL import Image
+
+from tests.bundles.conftest import Trained
+from tests.bundles.tiny import BUNDLES, TINY, WRITTEN, Direction, files_below, of_every_direction, read, run
+from tests.common.data.conftest import ct_slice
+from transmodal.phantom import Thigh, make_case
+
+CASE = "patient_7"
+
+
+def each(directions: list[tuple[Path, Direction]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("bundle", "direction"), directions, ids=[f"{bundle.name}-{direction}" for bundle, direction in directions]
+    )
+
+
+ALL = of_every_direction()
+OF_SLICES = [(bundle, direction) for bundle, direction in ALL if TINY[bundle.name].slices]
+
+
+def tilted(affine: np.ndarray, degrees: float = 20.0) -> np.ndarray:
+    """An affine turned about two axes, as an oblique scan has it."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    about_x = np.array([[1, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0], [0, 0, 0, 1]])
+    about_z = np.array([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    return about_z @ about_x @ affine
+
+
+@pytest.fixture(scope="session")
+def oblique(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One case as scanners make it: odd sizes, three voxel sizes, stored to the left and back, and tilted."""
+    folder = tmp_path_factory.mktemp("oblique")
+    (folder / CASE).mkdir()
+    modalities = ["ct", "mr", "t1", "t1ce", "t2", "flair"]
+    for name, image in make_case(Thigh(), seed=3, shape=(23, 31, 5), modalities=modalities).items():
+        written = nib.Nifti1Image(np.asarray(image[0]), tilted(image.affine.numpy()))
+        nib.save(written, folder / CASE / f"{name}.nii.gz")
+    return folder
+
+
+def translate(trained: Trained, direction: Direction, data: Path, output: Path) -> Path:
+    """Run inference and return the one file it wrote."""
+    ids = {"dataset_dir": str(data), "output_dir": str(output), "ckpt_path": str(trained.weights)}
+    run(trained.bundle, "inference", **ids, **direction.ids)
+    (result,) = (path for path in output.rglob("*") if path.is_file())
+    return result
+
+
+def test_every_bundle_has_a_row() -> None:
+    assert sorted(TINY) == [bundle.name for bundle in BUNDLES]
+
+
+def test_training_takes_two_iterations_and_changes_every_weight(trained: Trained) -> None:
+    assert trained.iterations == 2
+    after = torch.load(trained.weights, weights_only=True)
+    assert list(after) == list(trained.before)
+    assert all(bool(value.isfinite().all()) for value in after.values())
+    # a bias before an instance norm has no gradient but rounding, so weights alone have to move
+    still = [name for name, value in after.items() if value.ndim > 1 and torch.equal(value, trained.before[name])]
+    assert still == []
+
+
+def test_weights_stand_alone_in_their_folder(trained: Trained) -> None:
+    assert list(files_below(trained.weights.parent)) == ["model.pt"]
+
+
+def test_training_writes_down_its_split_and_its_state(trained: Trained) -> None:
+    assert {"dataset.json", "resume.pt"} <= set(files_below(trained.output))
+
+
+@each(ALL)
+def test_a_translation_has_the_sources_grid_and_the_targets_units(
+    bundle: Path, direction: Direction, train_once: Callable[[Path], Trained], oblique: Path, tmp_path: Path
+) -> None:
+    result = translate(train_once(bundle), direction, oblique, tmp_path / "output")
+    assert result == tmp_path / "output" / CASE / f"{direction.target}.nii.gz"
+    voxels, affine = read(result)
+    source, wanted = read(oblique / CASE / f"{direction.sources[0]}.nii.gz")
+    dtype, low, high = WRITTEN[direction.target]
+    assert voxels.shape == source.shape
+    np.testing.assert_allclose(affine, wanted, atol=1e-3)
+    assert voxels.dtype == dtype
+    assert np.isfinite(voxels).all()
+    assert low <= voxels.min() < voxels.max() <= high
+
+
+@each(ALL)
+def test_the_same_input_gives_the_same_bytes(
+    bundle: Path, direction: Direction, train_once: Callable[[Path], Trained], oblique: Path, tmp_path: Path
+) -> None:
+    first, second = (translate(train_once(bundle), direction, oblique, tmp_path / name) for name in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+@each(OF_SLICES)
+def test_a_single_slice_is_a_data_set(
+    bundle: Path, direction: Direction, train_once: Callable[[Path], Trained], oblique: Path, tmp_path: Path
+) -> None:
+    volume = nib.load(oblique / CASE / f"{direction.sources[0]}.nii.gz")
+    image = tmp_path / "slice_3.nii"
+    nib.save(nib.Nifti1Image(np.asarray(volume.dataobj)[..., 2], volume.affine), image)
+    result = translate(train_once(bundle), direction, image, tmp_path / "output")
+    assert result == tmp_path / "output" / "slice_3" / f"{direction.target}.nii.gz"
+    voxels, affine = read(result)
+    assert voxels.squeeze().shape == volume.shape[:2]
+    np.testing.assert_allclose(affine, volume.affine, atol=1e-3)
+
+
+@each([(bundle, direction) for bundle, direction in OF_SLICES if direction.sources == ("mr",)])
+def test_an_8_bit_picture_of_mr_is_a_data_set(
+    bundle: Path, direction: Direction, train_once: Callable[[Path], Trained], oblique: Path, tmp_path: Path
+) -> None:
+    mr = read(oblique / CASE / "mr.nii.gz")[0][..., 2]
+    picture = tmp_path / "slice_3.png"
+    Image.fromarray((mr / mr.max() * 255).astype(np.uint8).T).save(picture)
+    result = translate(train_once(bundle), direction, picture, tmp_path / "output")
+    assert result == tmp_path / "output" / "slice_3" / f"{direction.target}.nii.gz"
+    assert read(result)[0].squeeze().shape == mr.shape
+
+
+@each([(bundle, direction) for bundle, direction in ALL if direction.sources == ("ct",)])
+def test_a_dicom_series_in_a_case_is_translated_on_its_own_grid(
+    bundle: Path, direction: Direction, train_once: Callable[[Path], Trained], tmp_path: Path
+) -> None:
+    """Rows of 10 and columns of 12 pixels of 2 mm, 3 mm apart, in DICOM's axes: LPS, which NIfTI turns to RAS."""
+    series = tmp_path / "data" / CASE / "ct"
+    series.mkdir(parents=True)
+    for number in range(5):
+        pydicom.dcmwrite(series / f"{number}.dcm", ct_slice(number, "1.2.3"), enforce_file_format=True)
+    voxels, affine = read(translate(train_once(bundle), direction, tmp_path / "data", tmp_path / "output"))
+    assert voxels.shape == (10, 12, 5)
+    np.testing.assert_allclose(affine, np.diag([-2, -2, 3, 1]), atol=1e-4)
+
+
+@each([(bundle, direction) for bundle, direction in ALL if direction.sources == ("mr",)])
+def test_a_real_dicom_folder_is_a_data_set(
+    bundle: Path, direction: Direction, train_once: Callable[[Path], Trained], shared: Path, tmp_path: Path
+) -> None:
+    folder = shared / "data" / "dicom_ct_mr" / "MR_T1" / "image"
+    voxels, _ = read(translate(train_once(bundle), direction, folder, tmp_path / "output"))
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in folder.iterdir()]
+    assert voxels.shape == (headers[0].Columns, headers[0].Rows, len(headers))
+
+
+@pytest.fixture(scope="session")
+def evaluated(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("evaluated")
+    run(
+        trained.bundle,
+        "evaluate",
+        dataset_dir=str(trained.data),
+        output_dir=str(output),
+        ckpt_path=str(trained.weights),
+        datalist=str(trained.output / "dataset.json"),
+        section="validation",
+    )
+    return output
+
+
+def test_evaluation_writes_a_row_for_the_model_and_each_baseline(evaluated: Path) -> None:
+    with (evaluated / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    methods = [row["method"] for row in rows]
+    assert methods[0] == "model"
+    assert len(set(methods)) == len(methods) >= 3
+    assert len({row["case"] for row in rows}) == 1
+    scores = [float(value) for row in rows for key, value in row.items() if key not in ("case", "method") and value]
+    assert np.isfinite(scores).all()
+
+
+def test_evaluation_summarises_the_same_methods(evaluated: Path) -> None:
+    summary = json.loads((evaluated / "summary.json").read_text())
+    with (evaluated / "metrics.csv").open() as file:
+        assert list(summary["methods"]) == [row["method"] for row in csv.DictReader(file)]
+    assert summary["left_out"] == {}
+    assert summary["not_scored"] == {}
+
+
+def test_evaluation_draws_a_figure(evaluated: Path) -> None:
+    with Image.open(evaluated / "figure.png") as figure:
+        assert min(figure.size) > 300
+
+
+def test_evaluation_keeps_the_translations_it_scored(evaluated: Path, trained: Trained) -> None:
+    volumes = [name for name in files_below(evaluated) if name.endswith(".nii.gz")]
+    assert volumes == [f"{case}/{TINY[trained.bundle.name].directions[0].target}.nii.gz" for case in validated(trained)]
+
+
+def validated(trained: Trained) -> list[str]:
+    return [case["case"] for case in json.loads((trained.output / "dataset.json").read_text())["validation"]]

@@ -1,0 +1,128 @@
+"""Every bundle in small: one row says what makes it tiny, what it is fed with and what it makes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from monai.bundle import ConfigWorkflow
+
+from contract import Bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLES = sorted(path.parent for path in ROOT.glob("bundles/*/configs"))
+NOT_TRAINING = ("inference", "evaluate")
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One way in which a bundle translates.
+
+    Args:
+        sources: modalities it needs, the first one on whose grid it writes.
+        target: modality it makes.
+        ids: what chooses this direction in inference and evaluation.
+    """
+
+    sources: tuple[str, ...]
+    target: str
+    ids: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{'+'.join(self.sources)}_to_{self.target}"
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """How a bundle becomes small enough to train in a second.
+
+    Args:
+        network: ids that shape the network or its input, the same in training and inference.
+        training: further ids of the training; one case of ``phantoms`` must be an epoch of two iterations.
+        directions: what it translates; none for a bundle that writes no image.
+        phantoms: arguments of ``write_phantoms`` for its data, two cases, of which one trains and one validates.
+        slices: whether it also translates a single slice.
+    """
+
+    network: Mapping[str, Any]
+    training: Mapping[str, Any]
+    directions: tuple[Direction, ...]
+    phantoms: Mapping[str, Any]
+    slices: bool = True
+
+
+TINY = {
+    "ct_mr_cyclegan_translation": Tiny(
+        network={"channels": 4, "num_blocks": 1, "pixdim": [12.0, 12.0, -1.0]},
+        training={
+            "critic_channels": 4,
+            "patch": [24, 24],
+            "constant_epochs": 1,
+            "decay_epochs": 0,
+            "val_interval": 1,
+        },
+        directions=(Direction(("mr",), "ct", {"source": "mr"}), Direction(("ct",), "mr", {"source": "ct"})),
+        phantoms={"shape": (24, 26, 2), "modalities": ("ct", "mr", "mask")},
+    ),
+}
+"""One row per bundle, by its name."""
+
+WRITTEN = {"ct": (np.int16, -1000, 2000), "mr": (np.float32, 0, 1000)}
+"""Of each modality that is made: the type in the file, and the bounds of its values in HU or on the documented scale."""
+
+
+def of_every_direction() -> list[tuple[Path, Direction]]:
+    """Each bundle with each of its directions, for ``pytest.mark.parametrize``."""
+    return [(bundle, direction) for bundle in BUNDLES if bundle.name in TINY for direction in TINY[bundle.name].directions]
+
+
+def run(bundle: Path, config: str, **ids: Any) -> ConfigWorkflow:
+    """What ``python -m monai.bundle run`` does with a config and what it is laid over, in small and in this process."""
+    workflow = prepared(bundle, config, **ids)
+    with importable(bundle):
+        workflow.run()
+        workflow.finalize()
+    return workflow
+
+
+def prepared(bundle: Path, config: str, **ids: Any) -> ConfigWorkflow:
+    """The workflow of a config in small, initialized and not yet run; nothing of it is made."""
+    row = TINY[bundle.name]
+    training = config not in NOT_TRAINING
+    workflow = ConfigWorkflow(
+        config_file=Bundle(bundle).stack(config),
+        workflow_type="train" if training else "infer",
+        logging_file=False,
+        **{"bundle_root": str(bundle), "device": "cpu", **row.network, **(row.training if training else {}), **ids},
+    )
+    with importable(bundle):
+        workflow.initialize()
+    return workflow
+
+
+@contextmanager
+def importable(bundle: Path) -> Iterator[None]:
+    """Make the bundle's package importable, as Python does for a run from the bundle's root, and only meanwhile."""
+    before = sys.path.copy()
+    sys.path.insert(0, str(bundle))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels as they are stored, and the affine."""
+    image = nib.load(path)
+    return np.asanyarray(image.dataobj), image.affine
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Content of every file below a folder by its relative path; nothing for a folder that is not there."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
