@@ -39,7 +39,7 @@ def main() -> int:
         "--decay_epochs",
         str(options.epochs // 2),
     ]
-    split = ["--datalist", str(output / "dataset.json"), "--section", "test"]
+    split = ["--datalist", str(output / "split.json"), "--section", "test"]
     _step("1/3  Train both directions from unpaired slices")
     _bundle(TRAIN, "--dataset_dir", str(data), *common, *epochs)
     _step("2/3  Translate the held-out volumes")

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from transmodal.errors import InputError
+from transmodal.files import write_atomically
 
 LAYOUTS = ("state_dict", "model", "model_state")
 MAKE_WEIGHTS = (
@@ -210,16 +211,9 @@ def load_weights(
 
 def save_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
     """Write a flat state dict of nothing but tensors; the file appears whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.unfinished-{os.getpid()}")
-    try:
-        # cloned, or a view would take its whole storage with it into the file
-        torch.save({key: value.detach().cpu().clone() for key, value in state.items()}, unfinished)
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    # cloned, or a view would take its whole storage with it into the file
+    plain = {key: value.detach().cpu().clone() for key, value in state.items()}
+    write_atomically(path, lambda partial: torch.save(plain, partial))
 
 
 def _unpickled(path: Path) -> object:

@@ -63,9 +63,7 @@ def _train(bundle: Path, folder: Path) -> Trained:
     torch.set_num_threads(1)
     data, output, weights = folder / "data", folder / "output", folder / "models" / "model.pt"
     write_phantoms(data, cases=2, **TINY[bundle.name].phantoms)
-    workflow = prepared(
-        bundle, "train", dataset_dir=str(data), output_dir=str(output), ckpt_path=str(weights)
-    )
+    workflow = prepared(bundle, "train", dataset_dir=str(data), output_dir=str(output), ckpt_path=str(weights))
     with importable(bundle):
         network = workflow.parser.get_parsed_content("network")
         before = {name: value.clone() for name, value in network.state_dict().items()}

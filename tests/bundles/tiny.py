@@ -74,12 +74,14 @@ TINY = {
 """One row per bundle, by its name."""
 
 WRITTEN = {"ct": (np.int16, -1000, 2000), "mr": (np.float32, 0, 1000)}
-"""Of each modality that is made: the type in the file, and the bounds of its values in HU or on the documented scale."""
+"""Of each modality that is made: type in the file, bounds of its values in HU or on the documented scale."""
 
 
 def of_every_direction() -> list[tuple[Path, Direction]]:
     """Each bundle with each of its directions, for ``pytest.mark.parametrize``."""
-    return [(bundle, direction) for bundle in BUNDLES if bundle.name in TINY for direction in TINY[bundle.name].directions]
+    return [
+        (bundle, direction) for bundle in BUNDLES if bundle.name in TINY for direction in TINY[bundle.name].directions
+    ]
 
 
 def run(bundle: Path, config: str, **ids: Any) -> ConfigWorkflow:

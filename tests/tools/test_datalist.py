@@ -143,9 +143,7 @@ def test_the_real_dicom_series_pass_with_their_grids_told(shared: Path, run_data
     assert "mr and ct have different grids: shape 115×90×35 against 161×143×48" in run_datalist(f"{tmp_path}/set")
 
 
-def test_a_read_only_data_set_can_have_its_list_elsewhere(
-    shared: Path, run_datalist: Run, tmp_path: Path
-) -> None:
+def test_a_read_only_data_set_can_have_its_list_elsewhere(shared: Path, run_datalist: Run, tmp_path: Path) -> None:
     cases = [{"t1": str(shared / "data/brain_multicontrast/patient07/t1.nii.gz")}]
     (tmp_path / "brain.json").write_text(json.dumps({"training": cases}), encoding="utf-8")
     assert "182×218×182" in run_datalist(f"{tmp_path}/brain.json")

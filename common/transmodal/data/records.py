@@ -21,6 +21,7 @@ def as_records(
     keys: Mapping[str, str | Sequence[str]] = PAIRED,
     optional: Sequence[str] = ("mask",),
     skip_incomplete: bool = False,
+    remedy: str = "check the names of the files, or choose the modalities there are",
 ) -> list[Record]:
     """Give the files of each case the keys that transforms and engines use.
 
@@ -31,6 +32,7 @@ def as_records(
         optional: keys a case may lack. With ``image`` and ``label`` among them a case may have only one of the two
             (unpaired training); a case left with nothing but other optional keys is dropped.
         skip_incomplete: leave out cases that lack a required modality instead of refusing them.
+        remedy: what the error advises where no case is left; an empty text allows that.
     Returns:
         A record for each case, in their order.
     Raises:
@@ -54,12 +56,12 @@ def as_records(
             wanted=_wanted(keys, optional),
             remedy="add the missing files, or take these cases out of the data set",
         )
-    if cases and not records:
+    if cases and not records and remedy:
         raise InputError(
             f"{len(cases)} cases",
             found=f"no case with what is needed; the first has {' '.join(case_files(cases[0]))} ({_folder(cases[0])})",
             wanted=_wanted(keys, optional),
-            remedy="check the names of the files, or choose the modalities there are",
+            remedy=remedy,
         )
     return records
 

@@ -11,6 +11,8 @@ from typing import Any
 from monai.config import NdarrayOrTensor
 from monai.data import FolderLayoutBase, NibabelWriter
 
+from transmodal.files import write_atomically
+
 __all__ = ["AtomicNibabelWriter", "CaseLayout", "case_of"]
 
 logger = logging.getLogger(__name__)
@@ -56,11 +58,6 @@ class AtomicNibabelWriter(NibabelWriter):
 
     def write(self, filename: str | os.PathLike[str], verbose: bool = False, **kwargs: Any) -> None:
         """Write beside the destination, then rename."""
-        path = Path(filename)
-        partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
-        try:
-            super().write(str(partial), verbose=False, **kwargs)
-            os.replace(partial, path)
-            logger.info("wrote %s", path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write = super().write
+        write_atomically(Path(filename), lambda path: write(str(path), verbose=False, **kwargs))
+        logger.info("wrote %s", filename)

@@ -10,6 +10,7 @@ from typing import Any
 
 from transmodal.data.layout import MODALITIES, SECTIONS, Case, case_files, extension
 from transmodal.errors import InputError
+from transmodal.files import write_atomically
 
 __all__ = [
     "LIST_NAME",
@@ -126,13 +127,7 @@ def write_sections(
     try:
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
-        try:
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise InputError(
             path,

@@ -38,9 +38,9 @@ def select_cases(
             return []
         raise InputError(
             dataset_dir,
-            found=f"the section {section!r} asked for, but no dataset.json",
-            wanted="a list of the sections",
-            remedy="give --datalist the dataset.json of the training's output_dir, or leave --section out",
+            found=f"the section {section!r} asked for, but no list of sections",
+            wanted="dataset.json in the data set, or --datalist",
+            remedy="give --datalist the split.json of the training's output_dir, or leave --section out",
         )
     sections = read_sections(listed)
     if section is not None and section not in sections:

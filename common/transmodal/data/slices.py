@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from transmodal.errors import InputError
+from transmodal.files import write_atomically
 
 __all__ = ["VolumeSlices"]
 
@@ -96,11 +98,8 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         entry = self.cache_dir / hashlib.sha256(identity.encode()).hexdigest()[:24]
         files = [entry.with_suffix(".image.npy"), entry.with_suffix(".body.npy")]
         if not all(file.exists() for file in files):
-            self.cache_dir.mkdir(parents=True, exist_ok=True)
             for file, array in zip(files, self._preprocessed(record), strict=True):
-                partial = file.with_name(f".partial.{file.name}")
-                np.save(partial, array)
-                partial.replace(file)
+                write_atomically(file, partial(np.save, arr=array))
         image, body = (np.load(file, mmap_mode="r") for file in files)
         return image, body
 

@@ -6,6 +6,7 @@ from transmodal.handlers.figures import SliceView, draw_translations, mid_body_v
 from transmodal.handlers.progress import EpochLosses, LossProgressBar
 from transmodal.handlers.report import EvaluationReport
 from transmodal.handlers.resume import Resume
+from transmodal.handlers.validation import EpochValidation
 from transmodal.handlers.weights import BestWeights, LastWeights
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "BodyMAE",
     "EMAHandler",
     "EpochLosses",
+    "EpochValidation",
     "EvaluationReport",
     "LastWeights",
     "LossProgressBar",

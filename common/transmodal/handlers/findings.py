@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import transmodal
 from transmodal.handlers.figures import SliceView
 from transmodal.metrics import CaseScores, Measure, Similarity, summarise, unbeaten_baselines
 
-__all__ = ["MODEL", "TO_INPUT", "Findings", "provenance", "write_atomically", "write_csv"]
+__all__ = ["MODEL", "TO_INPUT", "Findings", "provenance", "write_csv"]
 
 MODEL = "model"
 TO_INPUT = "ssim_to_input"
@@ -112,14 +111,3 @@ def write_csv(path: Path, rows: Sequence[CaseScores], columns: Sequence[str]) ->
         for row in rows:
             values = [row.values.get(column, math.nan) for column in columns]
             writer.writerow([row.case, row.method, *(value if math.isfinite(value) else "" for value in values)])
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a neighbour of ``path`` with the same suffix, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

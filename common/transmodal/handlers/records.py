@@ -62,8 +62,8 @@ def gathered(share: Share) -> list[Share]:
 
 
 def _record(sample: Mapping[str, Any]) -> CaseRecord:
-    case = str(sample.get("case", "without a name"))
-    missing = [key for key in ("case", "pred", "label", "mask") if key not in sample]
+    case = _name(sample)
+    missing = [key for key in ("pred", "label", "mask") if key not in sample]
     if missing:
         raise InputError(
             f"evaluation of case {case}",
@@ -81,6 +81,13 @@ def _record(sample: Mapping[str, Any]) -> CaseRecord:
         source=None if source is None else _plain(source),
         affine=_plain(label.affine) if isinstance(label, MetaTensor) else None,
     )
+
+
+def _name(sample: Mapping[str, Any]) -> str:
+    """The sample's case, or what its reader called it: the records of MONAI Label hold images only."""
+    label = sample.get("label")
+    named = label.meta.get("case") if isinstance(label, MetaTensor) else None
+    return str(sample.get("case") or named or "without a name")
 
 
 def check_grid(case: str, images: Mapping[str, Tensor]) -> None:

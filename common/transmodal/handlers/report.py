@@ -15,8 +15,9 @@ from ignite.engine import Engine, Events
 from torch import Tensor
 
 from transmodal.errors import InputError
+from transmodal.files import write_atomically
 from transmodal.handlers.figures import SliceView, draw_translations, mid_body_view
-from transmodal.handlers.findings import MODEL, TO_INPUT, Findings, provenance, write_atomically, write_csv
+from transmodal.handlers.findings import MODEL, TO_INPUT, Findings, provenance, write_csv
 from transmodal.handlers.records import CaseRecord, case_records, check_grid, gathered
 from transmodal.metrics import (
     NEARLY_IDENTICAL,

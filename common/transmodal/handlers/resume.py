@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 from collections.abc import Mapping, Sized
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import nn
 
 from transmodal.engines.batches import Windows
 from transmodal.errors import InputError
+from transmodal.files import write_atomically
 from transmodal.handlers.random_state import random_state, set_random_state
 from transmodal.handlers.weights import unwrapped
 
@@ -144,7 +144,7 @@ class Resume:
             "validator": None if self.validator is None else _best_of(self.validator),
             "ranks": ranks,
         }
-        _write(content, self.path)
+        write_atomically(self.path, lambda path: torch.save(content, path))
         if not self._proven:  # better to learn of an unreadable state now than when it is needed
             self._prove()
             self._proven = True
@@ -212,20 +212,6 @@ class Resume:
             wanted="the state of a training of this configuration",
             remedy="resume with the configuration that wrote the file; to start anew remove it or set resume to false",
         )
-
-
-def _write(content: Mapping[str, Any], path: Path) -> None:
-    """The file is at any moment either the old one whole or the new one whole, even if the machine stops."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
-    try:
-        with partial.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _first_line(error: Exception) -> str:

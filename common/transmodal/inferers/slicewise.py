@@ -37,7 +37,8 @@ class SliceWiseInferer(Inferer):
     """Apply a slice inferer along one axis of a volume.
 
     Only one batch of slices is on the network's device at a time, so memory there does not grow with the volume.
-    A slice may change its channels but not its size. A picture (B, C, H, W) is passed on as it is.
+    A slice may change its channels but not its size. A picture (B, C, H, W) is passed on as it is. Further arguments
+    are not: MONAI Deploy hands over every tensor beside the image, such as the body mask of the whole volume.
 
     Args:
         inferer: what translates slices (N, C, H, W).
@@ -71,12 +72,12 @@ class SliceWiseInferer(Inferer):
         """Translate a batch of volumes (B, C, H, W, D), or of pictures (B, C, H, W), in [-1, 1]."""
         plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
         if plain.ndim == 4:
-            return self._like(inputs, self._translate(plain, network, *args, **kwargs))
+            return self._like(inputs, self._translate(plain, network))
         axis = self.axis + 2
         slices = plain.movedim(axis, 1).flatten(0, 1)
         translated: Tensor | None = None
         for start in range(0, len(slices), self.batch_size):
-            batch = self._translate(slices[start : start + self.batch_size], network, *args, **kwargs)
+            batch = self._translate(slices[start : start + self.batch_size], network)
             if translated is None:
                 translated = plain.new_empty((len(slices), *batch.shape[1:]), dtype=torch.float32)
             translated[start : start + len(batch)] = batch
@@ -90,13 +91,13 @@ class SliceWiseInferer(Inferer):
         result: Tensor = convert_to_dst_type(translated, dst=inputs, dtype=torch.float32)[0]
         return result
 
-    def _translate(self, slices: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    def _translate(self, slices: Tensor, network: Callable[..., Tensor]) -> Tensor:
         device = _device_of(network, slices.device)
         slices = slices.to(device)
         if self.channels_last:
             slices = slices.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.amp):
-            translated: Tensor = self.inferer(slices, network, *args, **kwargs)
+            translated: Tensor = self.inferer(slices, network)
         return translated.float()
 
 

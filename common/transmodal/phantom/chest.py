@@ -140,7 +140,7 @@ class _Inside:
         inside = coverage(lungs)
         layers.paint(Tissue.LUNG, inside)
         settled = smooth_step(self.y, 50, -95) * rng.uniform(0.05, 0.11)
-        layers.paint(Tissue.BLOOD, inside * settled * (1 + 0.4 * smooth_noise(rng, 20, grid)))
+        layers.paint(Tissue.BLOOD, inside * settled * np.clip(1 + 0.4 * smooth_noise(rng, 20, grid), 0, 2))
         fissure = np.abs(self.z + 22 + 0.95 * (self.y + 5) + 4 * smooth_noise(rng, 45, grid))
         layers.paint(Tissue.CONNECTIVE, inside * sheet_coverage(fissure * 0.72, 0.35, grid))
 

@@ -43,9 +43,14 @@ class Thigh(Region):
     lesion_probability: float = 0.75
 
     field_of_view = (192.0, 192.0, 128.0)
-    reach = (160.0, 60.0, 800.0)
+    reach = (25.0, 60.0, 800.0)
     ct_noise = 14.0
     ct_streaks = 2.5
+
+    def centre(self, rng: Generator) -> tuple[float, float, float]:
+        """To the right or the left of the midline, as far as thighs are."""
+        x, y, z = super().centre(rng)
+        return x + math.copysign(95.0, x), y, z
 
     def draw(self, grid: Grid, rng: Generator) -> Anatomy:
         leg = _Leg(grid, rng, self.lesion_probability)

@@ -31,7 +31,9 @@ class EnsureVolumed(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         sample = dict(data)
         for key in self.key_iterator(sample):
-            image: Any = sample[key] if isinstance(sample[key], MetaTensor) else MetaTensor(torch.as_tensor(sample[key]))
+            image: Any = (
+                sample[key] if isinstance(sample[key], MetaTensor) else MetaTensor(torch.as_tensor(sample[key]))
+            )
             channel = image.meta.get("original_channel_dim", "no_channel")
             has_channel = image.ndim == 4 or (image.ndim == 3 and channel == 0 and image.shape[0] == 1)
             if not has_channel:

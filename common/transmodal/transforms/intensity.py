@@ -153,6 +153,8 @@ class RestoreModalityd(MapTransform):
         keys: predictions in [-1, 1], (C, H, W[, D]).
         modality: modality of the predictions.
         intensity: intensity scale of each modality.
+    Raises:
+        InputError: if a prediction is not finite.
     """
 
     def __init__(self, keys: KeysCollection, modality: str, intensity: Mapping[str, IntensityScale]) -> None:
@@ -162,6 +164,14 @@ class RestoreModalityd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         sample = dict(data)
         for key in self.key_iterator(sample):
+            broken = int((~torch.isfinite(_plain(sample[key]))).sum())
+            if broken:  # whole HU cannot hold a NaN, and would hide it
+                raise InputError(
+                    f"the {key} of case {sample.get('case', 'without a name')}",
+                    found=f"{broken} values that are not finite",
+                    wanted="a finite image",
+                    remedy="switch amp off, and check that the weights are those of a training that converged",
+                )
             sample[key] = self.scale.restore(sample[key])
         return sample
 

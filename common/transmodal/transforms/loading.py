@@ -47,14 +47,16 @@ class CheckedLoadImaged(LoadImaged):
     def _load(self, path: Path, modality: str, case: str | None) -> MetaTensor:
         check_path(path, modality)
         try:
-            image: MetaTensor = self._loader(str(path))
+            loaded = self._loader(str(path))
         except Exception as error:  # readers raise whatever they like; the user needs the file's name
             raise InputError(
                 path,
-                found=f"a file that cannot be read ({str(error).strip().splitlines()[-1][:200]})",
+                found=f"a file that cannot be read ({(str(error).strip() or type(error).__name__).splitlines()[0][:200]})",
                 wanted="a complete NIfTI, MHA, NRRD, PNG or JPEG file or a folder of one DICOM series",
                 remedy="copy or convert the file again; it may be truncated",
             ) from error
+        # MONAI Label sets image_only to False on the readers of a bundle, which then return the metadata as well
+        image: MetaTensor = loaded[0] if isinstance(loaded, tuple) else loaded
         check_image(image, modality, path)
         image.meta["case"] = case or path.name.split(".")[0]
         return image

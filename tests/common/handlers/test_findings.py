@@ -6,9 +6,7 @@ import hashlib
 import math
 from pathlib import Path
 
-import pytest
-
-from transmodal.handlers.findings import Findings, provenance, write_atomically, write_csv
+from transmodal.handlers.findings import Findings, provenance, write_csv
 from transmodal.metrics import CaseScores, SynthRAD2023
 
 
@@ -62,24 +60,3 @@ def test_weights_are_identified_by_name_and_hash(tmp_path: Path) -> None:
     assert found["weights"] == "model.pt"
     assert found["weights_sha256"] == hashlib.sha256(b"weights").hexdigest()
     assert "weights" not in provenance(None)
-
-
-def test_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "summary.json"
-    path.write_text("old")
-
-    def interrupted(partial: Path) -> None:
-        partial.write_text("half of the ne")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, interrupted)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_partial_file_keeps_the_suffix_that_chooses_a_format(tmp_path: Path) -> None:
-    seen: list[str] = []
-    write_atomically(tmp_path / "new" / "f.png", lambda path: (seen.append(path.suffix), path.write_text("")))
-    assert seen == [".png"]
-    assert (tmp_path / "new" / "f.png").is_file()

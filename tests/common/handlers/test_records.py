@@ -51,7 +51,7 @@ def test_source_is_optional() -> None:
     assert read(case)[0].source is None
 
 
-@pytest.mark.parametrize("key", ["mask", "case"])
+@pytest.mark.parametrize("key", ["mask"])
 def test_missing_key_is_named(key: str) -> None:
     case = paired("a")
     del case[key]
@@ -114,3 +114,10 @@ def test_batch_that_was_not_decollated_is_refused() -> None:
 
 def test_one_process_gathers_its_own_share() -> None:
     assert gathered({"a": 1}) == [{"a": 1}]
+
+
+def test_a_case_without_a_name_is_called_as_its_reader_called_it() -> None:
+    case = paired("a")
+    del case["case"]
+    case["label"].meta["case"] = "read"
+    assert read(case)[0].case == "read"

@@ -60,10 +60,10 @@ def test_target_is_asked_for_at_each_call() -> None:
     torch.testing.assert_close(ct, -mr)
 
 
-def test_deploy_calls_by_keyword() -> None:
+def test_deploy_calls_by_keyword_with_tensors_that_are_no_concern() -> None:
     network, image = Doubling(), torch.randn(1, 1, 4, 4, 2)
     inferer = SliceWiseInferer(TargetInferer("ct"))
-    torch.testing.assert_close(inferer(inputs=image, network=network), inferer(image, network))
+    torch.testing.assert_close(inferer(inputs=image, network=network, body_image=image > 0), inferer(image, network))
 
 
 def test_autocast_and_channels_last_change_little() -> None:

@@ -82,6 +82,12 @@ def test_a_prediction_is_restored_by_the_target_and_not_by_the_source() -> None:
     assert restored.unique().tolist() == [500]
 
 
+def test_a_prediction_that_is_not_finite_is_refused() -> None:
+    pred = torch.tensor([[[0.0, float("nan")]]])
+    with pytest.raises(InputError, match=r"the pred of case p7: found 1 values that are not finite"):
+        RestoreModalityd("pred", "ct", INTENSITY)({"pred": pred, "case": "p7"})
+
+
 def test_an_unknown_modality_is_named() -> None:
     with pytest.raises(InputError, match=r"no scale for the modality 'pet'; wanted one of 'ct', 'mr'"):
         RestoreModalityd("pred", "pet", INTENSITY)

@@ -97,9 +97,7 @@ def test_pictures_of_a_patient_stay_together(folders_ab: Path, run_datalist: Run
     assert sorted(held_out) == sorted(2 * list(dict.fromkeys(held_out)))
 
 
-def test_a_patient_in_two_sections_is_refused(
-    folders_ab: Path, run_datalist: Run, tmp_path: Path
-) -> None:
+def test_a_patient_in_two_sections_is_refused(folders_ab: Path, run_datalist: Run, tmp_path: Path) -> None:
     picture(folders_ab / "testA/p3_9.png", 9)
     text = run_datalist(f"{folders_ab} {AB} --output {tmp_path}/new --patient '^[pq]\\d'", status=1)
     assert "patients in two sections: p3" in text

@@ -1,0 +1,23 @@
+"""Files that are, at any moment, either the old one whole or the new one whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` make a neighbour of ``path`` with the same suffixes, then rename it; missing folders are made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    try:
+        write(partial)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())  # whole even if the machine stops
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,99 @@
+"""What bundles promise to those who run them: MONAI's verifiers on the parts themselves, and configs that fit together.
+
+The promises that can be read off each file alone are checked in tests/tools/test_verify.py, for every bundle.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from monai.bundle import ConfigParser
+from torch import nn
+
+from contract import RUNNING, Bundle, Check, run_checks
+from contract.configs import IDS, SHARED_IDS
+from contract.running import SCHEMA
+from tests.bundles.conftest import Trained
+from tests.bundles.tiny import BUNDLES, TINY, Direction, importable, of_every_direction
+
+CONFIGS = [(path, name) for path in BUNDLES for name in Bundle(path).config_names()]
+STAGES = ("evaluate", "multi_gpu_train", "train_")
+OF_BOTH = [
+    (path, name) for path, name in CONFIGS if Bundle(path).base_of(name) == "train" and not name.startswith(STAGES)
+]
+READ_FROM_OUTSIDE = {"_desc_", "imports", "finalize", *SHARED_IDS, *(key for keys in IDS.values() for key in keys)}
+
+
+def named(value: Any) -> str:
+    return value.name if isinstance(value, Path) else str(value)
+
+
+def text_of(bundle: Path, config: str) -> dict[str, Any]:
+    return json.loads((bundle / "configs" / f"{config}.json").read_text(encoding="utf-8"))
+
+
+def test_every_bundle_has_a_row_of_tiny_overrides() -> None:
+    assert sorted(TINY) == [path.name for path in BUNDLES]
+
+
+@pytest.mark.parametrize("check", RUNNING, ids=lambda check: check.__name__)
+def test_the_parts_of_every_bundle_keep_their_promises(check: Check, trained: Trained) -> None:
+    """At full size, on phantoms; only the check of models/model.pt may be skipped, since weights are not tracked."""
+    (finding,) = run_checks(Bundle(trained.bundle, schema=SCHEMA, data=trained.data), [check])
+    assert finding.status == "ok" or (check.__name__, finding.status) == ("weights", "skipped"), finding
+
+
+def test_the_image_is_the_first_parameter_of_the_network(bundle: Path) -> None:
+    network = network_def(bundle, "inference", **TINY[bundle.name].network)
+    assert next(iter(inspect.signature(network.forward).parameters)) == "image"
+
+
+@pytest.mark.parametrize(("bundle", "config"), CONFIGS, ids=named)
+def test_no_id_of_a_config_is_without_use(bundle: Path, config: str) -> None:
+    """An id that nothing refers to is a slip of the pen: an overlay with it changes nothing."""
+    base = Bundle(bundle).base_of(config)
+    below = text_of(bundle, base) if base else {}
+    overlay = text_of(bundle, config)
+    used = set(re.findall(r"[@%]([A-Za-z_]\w*)", json.dumps(below | overlay))) | READ_FROM_OUTSIDE | below.keys()
+    assert [key for key in overlay if key.lstrip("+").partition("#")[0] not in used] == []
+
+
+@pytest.mark.parametrize(("bundle", "overlay"), OF_BOTH, ids=named)
+def test_an_overlay_of_training_makes_the_same_network_in_inference(bundle: Path, overlay: str) -> None:
+    trained, loaded = (network_def(bundle, name, overlay).state_dict() for name in ("train", "inference"))
+    assert {name: value.shape for name, value in trained.items()} == {
+        name: value.shape for name, value in loaded.items()
+    }
+
+
+@pytest.mark.parametrize(("bundle", "direction"), of_every_direction(), ids=named)
+def test_training_and_inference_prepare_a_case_alike(
+    bundle: Path, direction: Direction, train_once: Callable[[Path], Trained]
+) -> None:
+    """The text is compared elsewhere; here what it makes, where an id that it refers to could still differ."""
+    case = next(train_once(bundle).data.iterdir())
+    paths = [str(case / f"{source}.nii.gz") for source in direction.sources]
+    record = {"image": paths[0] if len(paths) == 1 else paths, "case": case.name}
+    ids = {**TINY[bundle.name].network, **direction.ids}
+    first, second = (part(bundle, [name], "preprocessing", **ids)(record)["image"] for name in ("train", "inference"))
+    assert torch.equal(first.as_tensor(), second.as_tensor())
+
+
+def network_def(bundle: Path, *configs: str, **ids: Any) -> nn.Module:
+    return part(bundle, configs, "network_def", **ids)
+
+
+def part(bundle: Path, configs: Sequence[str], key: str, **ids: Any) -> Any:
+    """What one id of some configs, each laid over the one before, makes."""
+    parser = ConfigParser()
+    parser.read_config([str(bundle / "configs" / f"{name}.json") for name in configs])
+    parser.update(ids)
+    with importable(bundle):
+        return parser.get_parsed_content(key)

@@ -1,0 +1,34 @@
+"""Files are whole or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from transmodal.files import write_atomically
+
+
+def test_writes_into_a_new_folder(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a" / "b.txt", lambda path: path.write_text("whole"))
+    assert (tmp_path / "a" / "b.txt").read_text() == "whole"
+
+
+def test_the_neighbour_keeps_the_suffixes(tmp_path: Path) -> None:
+    names: list[str] = []
+    write_atomically(tmp_path / "x.nii.gz", lambda path: (names.append(path.name), path.write_text("")))
+    assert names[0].endswith(".nii.gz")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "b.txt"
+    target.write_text("old")
+
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(target, fail)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.txt"]
+    assert target.read_text() == "old"
