@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from transmodal.errors import InputError
 from transmodal.phantom.grid import Array, Grid
 from transmodal.phantom.tissues import LESION_TISSUES, Tissue
 
@@ -67,6 +68,14 @@ class Anatomy:
     def mask(self) -> NDArray[np.uint8]:
         """1 inside the body, gas and lungs included, the couch excluded."""
         return (self.body >= 0.5).astype(np.uint8)
+
+
+def check_probability(name: str, value: float) -> None:
+    """Refuse, with an InputError, what is not a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InputError(
+            f"phantom {name}", found=repr(value), wanted="a number from 0 to 1", remedy=f"pass for example {name}=0.5"
+        )
 
 
 class Region(ABC):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from transmodal.phantom.anatomy import Anatomy, Layers, Region
+from transmodal.phantom.anatomy import Anatomy, Layers, Region, check_probability
 from transmodal.phantom.grid import Grid
 from transmodal.phantom.noise import smooth_noise
 from transmodal.phantom.shapes import (
@@ -51,6 +51,9 @@ class Chest(Region):
     reach = (15.0, 60.0, 500.0)
     ct_noise = 13.0
     ct_streaks = 1.0
+
+    def __post_init__(self) -> None:
+        check_probability("embolism_probability", self.embolism_probability)
 
     def draw(self, grid: Grid, rng: Generator) -> Anatomy:
         shape, inside = int(rng.integers(2**62)), int(rng.integers(2**62))

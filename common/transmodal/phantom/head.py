@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from transmodal.phantom.anatomy import Anatomy, Layers, Region
+from transmodal.phantom.anatomy import Anatomy, Layers, Region, check_probability
 from transmodal.phantom.brain import Brain
 from transmodal.phantom.grid import Array, Grid
 from transmodal.phantom.noise import smooth_noise
@@ -31,6 +31,9 @@ class Head(Region):
     reach = (8.0, 40.0, 300.0)
     ct_noise = 4.0
     ct_streaks = 0.3
+
+    def __post_init__(self) -> None:
+        check_probability("tumour_probability", self.tumour_probability)
 
     def draw(self, grid: Grid, rng: Generator) -> Anatomy:
         skull = _Skull(grid, rng)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from transmodal.phantom.anatomy import Anatomy, Layers, Region
+from transmodal.phantom.anatomy import Anatomy, Layers, Region, check_probability
 from transmodal.phantom.grid import Array, Grid
 from transmodal.phantom.mass import Mass
 from transmodal.phantom.noise import smooth_noise
@@ -46,6 +46,9 @@ class Thigh(Region):
     reach = (25.0, 60.0, 800.0)
     ct_noise = 14.0
     ct_streaks = 2.5
+
+    def __post_init__(self) -> None:
+        check_probability("lesion_probability", self.lesion_probability)
 
     def centre(self, rng: Generator) -> tuple[float, float, float]:
         """To the right or the left of the midline, as far as thighs are."""

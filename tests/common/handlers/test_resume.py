@@ -327,7 +327,7 @@ def test_a_crash_while_writing_leaves_the_last_state(tmp_path: Path, monkeypatch
     def crash(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("transmodal.handlers.resume.os.fsync", crash)
+    monkeypatch.setattr("transmodal.files.os.replace", crash)
     with pytest.raises(KeyboardInterrupt):
         training.trainer.run()
     assert training.saved()["epoch"] == 1

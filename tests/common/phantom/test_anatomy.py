@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from transmodal.errors import InputError
 from transmodal.phantom import Chest, Head, Region, Thigh, Tissue, Trunk
 from transmodal.phantom.anatomy import Anatomy, Layers
 from transmodal.phantom.grid import Array, Grid
@@ -40,6 +41,13 @@ def test_the_label_is_the_tissue_that_fills_most() -> None:
 def test_a_lesion_may_consist_of_several_tissues() -> None:
     assert layered((Tissue.FAT, 1.0), (Tissue.LESION, 0.3), (Tissue.NECROSIS, 0.3)).lesion().all()
     assert not layered((Tissue.FAT, 1.0), (Tissue.LESION, 0.3)).lesion().any()
+
+
+@pytest.mark.parametrize("kind", [Thigh, Trunk, Head, Chest])
+@pytest.mark.parametrize("value", [-0.1, 1.5, "0.5", True, float("nan")])
+def test_a_probability_is_a_number_from_0_to_1(kind: type[Region], value: float) -> None:
+    with pytest.raises(InputError, match=r"phantom \w+_probability: found .*; wanted a number from 0 to 1"):
+        kind(value)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("region", [Thigh(1.0), Trunk(1.0), Head(1.0), Chest(1.0)], ids=lambda r: type(r).__name__)

@@ -1,0 +1,118 @@
+"""Every bundle's training, interrupted and resumed, against the same training in one go."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.bundles.conftest import Trained
+from tests.bundles.tiny import files_below, run
+from tests.common.handlers.test_resume import assert_same
+
+EVENTS = "events.out.tfevents"
+
+
+class Place:
+    """A folder in which a bundle is trained, anew or again.
+
+    Args:
+        trained: gives the bundle and its data.
+        folder: what the training writes.
+    """
+
+    def __init__(self, trained: Trained, folder: Path) -> None:
+        self.bundle, self.data, self.folder = trained.bundle, trained.data, folder
+        self.weights, self.state = folder / "models" / "model.pt", folder / "output" / "resume.pt"
+
+    def train(self, epochs: int, **ids: Any) -> None:
+        """Train until so many epochs of a schedule for two are complete."""
+        files = {"output_dir": str(self.state.parent), "ckpt_path": str(self.weights), "dataset_dir": str(self.data)}
+        length = {"train#trainer#max_epochs": epochs, "constant_epochs": 1, "decay_epochs": 1}
+        run(self.bundle, "train", **files, **length, **ids)
+
+    def saved(self) -> dict[str, Any]:
+        return torch.load(self.state, weights_only=True)
+
+    def files(self) -> dict[str, bytes]:
+        """Everything but TensorBoard's files, whose names are times."""
+        return {name: content for name, content in files_below(self.folder).items() if EVENTS not in name}
+
+
+def disturb() -> None:
+    """Leave the random generators as another process would have them."""
+    random.seed(99)
+    np.random.seed(99)
+    torch.manual_seed(99)
+
+
+@pytest.fixture(scope="session")
+def straight(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Two epochs in one go."""
+    place = Place(trained, tmp_path_factory.mktemp("straight"))
+    place.train(2)
+    return place
+
+
+@pytest.fixture(scope="session")
+def resumed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """One epoch, and with a new workflow another one."""
+    place = Place(trained, tmp_path_factory.mktemp("resumed"))
+    place.train(1)
+    disturb()
+    place.train(2)
+    return place
+
+
+def test_a_resumed_training_ends_in_the_same_state(straight: Place, resumed: Place) -> None:
+    assert_same(resumed.saved(), straight.saved())
+
+
+def test_a_resumed_training_leaves_the_same_weights(straight: Place, resumed: Place) -> None:
+    assert resumed.weights.read_bytes() == straight.weights.read_bytes()
+
+
+def test_a_resumed_training_keeps_its_split(straight: Place, resumed: Place) -> None:
+    assert (resumed.folder / "output" / "dataset.json").read_bytes() == (
+        straight.folder / "output" / "dataset.json"
+    ).read_bytes()
+
+
+def test_the_comparison_sees_a_training_of_another_seed(straight: Place, trained: Trained, tmp_path: Path) -> None:
+    other = Place(trained, tmp_path)
+    other.train(2, seed=1)
+    with pytest.raises(AssertionError):
+        assert_same(other.saved(), straight.saved())
+
+
+def test_better_weights_of_an_earlier_epoch_are_not_replaced(trained: Trained, tmp_path: Path) -> None:
+    place = Place(trained, tmp_path)
+    place.train(1)
+    first, saved = place.weights.read_bytes(), place.saved()
+    saved["state"]["best"]["best"] = -1.0  # below any error
+    torch.save(saved, place.state)
+    place.train(2)
+    assert place.weights.read_bytes() == first
+    assert place.saved()["state"]["best"] == {"best": -1.0, "epoch": 1}
+
+
+def test_a_finished_training_leaves_every_file_as_it_was(
+    trained: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = Place(trained, tmp_path)
+    place.train(1)
+    before, times = place.files(), modified(place.folder)
+    disturb()
+    with caplog.at_level("INFO", logger="transmodal"):
+        place.train(1)
+    assert "is of a finished training (1 of 1 epochs): nothing to do" in caplog.text
+    assert place.files() == before
+    assert modified(place.folder).items() >= times.items()
+
+
+def modified(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
