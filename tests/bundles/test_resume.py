@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.bundles.conftest import Trained
-from tests.bundles.tiny import files_below, run
+from tests.bundles.tiny import SPLIT, STATE, files_below, run
 from tests.common.handlers.test_resume import assert_same
 
 EVENTS = "events.out.tfevents"
@@ -27,7 +27,8 @@ class Place:
 
     def __init__(self, trained: Trained, folder: Path) -> None:
         self.bundle, self.data, self.folder = trained.bundle, trained.data, folder
-        self.weights, self.state = folder / "models" / "model.pt", folder / "output" / "resume.pt"
+        self.weights = folder / "models" / "model.pt"
+        self.state, self.split = (folder / "output" / name for name in (STATE, SPLIT))
 
     def train(self, epochs: int, **ids: Any) -> None:
         """Train until so many epochs of a schedule for two are complete."""
@@ -77,9 +78,7 @@ def test_a_resumed_training_leaves_the_same_weights(straight: Place, resumed: Pl
 
 
 def test_a_resumed_training_keeps_its_split(straight: Place, resumed: Place) -> None:
-    assert (resumed.folder / "output" / "dataset.json").read_bytes() == (
-        straight.folder / "output" / "dataset.json"
-    ).read_bytes()
+    assert resumed.split.read_bytes() == straight.split.read_bytes()
 
 
 def test_the_comparison_sees_a_training_of_another_seed(straight: Place, trained: Trained, tmp_path: Path) -> None:

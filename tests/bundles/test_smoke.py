@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from tests.bundles.conftest import Trained
-from tests.bundles.tiny import TINY, WRITTEN, Direction, files_below, of_every_direction, read, run
+from tests.bundles.tiny import SPLIT, STATE, TINY, WRITTEN, Direction, files_below, of_every_direction, read, run
 from tests.common.data.conftest import ct_slice
 from transmodal.phantom import Thigh, make_case
 
@@ -75,7 +75,7 @@ def test_weights_stand_alone_in_their_folder(trained: Trained) -> None:
 
 
 def test_training_writes_down_its_split_and_its_state(trained: Trained) -> None:
-    assert {"dataset.json", "resume.pt"} <= set(files_below(trained.output))
+    assert {SPLIT, STATE} <= set(files_below(trained.output))
 
 
 @each(ALL)
@@ -165,7 +165,7 @@ def evaluated(
         dataset_dir=str(trained.data),
         output_dir=str(output),
         ckpt_path=str(trained.weights),
-        datalist=str(trained.output / "dataset.json"),
+        datalist=str(trained.output / SPLIT),
         section="validation",
         **direction.ids,
     )

@@ -18,6 +18,8 @@ from contract import Bundle
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parent for path in ROOT.glob("bundles/*/configs"))
 NOT_TRAINING = ("inference", "evaluate")
+SPLIT, STATE = "split.json", "resume.pt"
+"""What a training leaves in ``output_dir``: which cases it used for what, and what it resumes from."""
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class Brain:
         core = ellipsoid(np.abs(self.x), v, self.z, (24, -6, 14), (17, 52, 22)) + 3 * smooth_noise(rng, 16, grid)
         distance = np.hypot(distance, np.maximum(np.maximum(depth - deep, 4 - core), 0))
         width = (0.3 + 0.7 * self.atrophy) * (1 + 0.4 * smooth_noise(rng, 16, grid))
-        return distance, width * (1 + 1.1 * np.exp(-depth / 3) - 0.6 * np.clip(depth / deep, 0, 1))
+        return distance, width * (1 + 1.1 * np.exp(-np.maximum(depth, 0) / 3) - 0.6 * np.clip(depth / deep, 0, 1))
 
     def _sylvian(self) -> Array:
         """Signed distance to the lateral fissure and the insular cistern under it."""

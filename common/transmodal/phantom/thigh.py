@@ -152,7 +152,7 @@ class _Leg:
         between = second - first
         distance = between / np.maximum(gradient_length(between, self.grid, axes=(0, 1)), 1e-3)
         width = self.fatness * np.clip(1.1 + 0.7 * smooth_noise(self.rng, 18, self.grid), 0.6, 3)
-        width = width + 2.6 * np.exp(-(((third - first) / 0.25) ** 2)) + 2.2 * np.exp(self.fascia / 3.0)
+        width = width + 2.6 * np.exp(-(((third - first) / 0.25) ** 2)) + 2.2 * np.exp(np.minimum(self.fascia, 0) / 3.0)
         for u, v, reach in self.bundles:
             width = width + 5.5 * np.exp(-((self.u - u) ** 2 + (self.v - v) ** 2) / reach**2)
         return sheet_coverage(distance, width, self.grid)

@@ -143,6 +143,18 @@ def test_an_image_does_not_depend_on_which_others_are_made() -> None:
 
 
 @every_region
+@pytest.mark.parametrize(
+    ("shape", "spacing"),
+    [((1, 1, 1), (2, 2, 4)), ((24, 24, 1), (8, 8, 5)), ((12, 10, 30), (40, 40, 40))],
+    ids=["voxel", "slice", "far beyond the body"],
+)
+@pytest.mark.filterwarnings("error")
+def test_any_grid_gives_finite_images(region: Region, shape: tuple[int, ...], spacing: tuple[float, ...]) -> None:
+    case = make_case(region, 1, shape, spacing, modalities=("ct", "mr", "flair"))
+    assert all(torch.isfinite(image.float()).all() for image in case.values())
+
+
+@every_region
 def test_a_finer_grid_shows_the_same_patient(region: Region) -> None:
     coarse, fine = (make_case(region, 2, shape=shape, modalities=()) for shape in ((32, 32, 12), (64, 64, 24)))
     pooled = torch.nn.functional.avg_pool3d(fine["mask"].as_tensor().float(), 2)
