@@ -1,7 +1,7 @@
 """The main job, from nothing: make or take data, train, translate held-out volumes, evaluate, show.
 
-``python3 tools/quickstart.py [--data DIR] [--output DIR] [--epochs N] [--source mr|ct]`` sets up its own environment and
-prints every ``monai.bundle`` command it runs, so that the next run can be your own.
+``python3 tools/quickstart.py [--data DIR] [--output DIR] [--epochs N] [--source mr|ct]`` sets up its own environment
+and prints every ``monai.bundle`` command it runs, so that the next run can be your own.
 """
 
 from __future__ import annotations
@@ -90,7 +90,11 @@ def _show(output: Path, target: str, phantom: bool) -> None:
         + (" on phantoms: they prove that everything works, not how well it does on patients" if phantom else "")
     )
     with (output / "metrics.csv").open() as file:
-        rows = list(csv.reader(file))
+        header, *rows = csv.reader(file)
+    rows = [
+        header,
+        *([case, method, *(f"{float(cell):.4g}" if cell else "" for cell in cells)] for case, method, *cells in rows),
+    ]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))

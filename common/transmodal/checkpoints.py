@@ -6,7 +6,6 @@ left out and what is filled in, each with its reason; whatever it does not accou
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 from collections.abc import Mapping

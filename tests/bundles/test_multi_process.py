@@ -19,12 +19,17 @@ CASES, VALIDATED = 7, ["phantom_004", "phantom_005", "phantom_006"]
 """An odd number validates, so that one of two processes is handed a case again to have as many as the other."""
 
 COMPARABLE: dict[str, Any] = {
-    "adam": {"_target_": "torch.optim.SGD", "_mode_": "callable", "lr": 0.02},
+    "adam": {"_target_": "torch.optim.SGD", "_mode_": "callable", "lr": 5e-5},
     "pool_size": 0,
     "cases#validation": VALIDATED,
     "cases#test": 0,
 }
-"""Adam's first steps amplify rounding, and each process has pools of its own: neither could be compared."""
+"""Adam's first steps amplify rounding, and each process has pools of its own: neither could be compared.
+
+The learning rate is small because untrained networks are chaotic: at 2e-3 four steps make differences of 1e-2 out of rounding.
+"""
+
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ def in_two_processes(bundle: Path, **ids: Any) -> None:
 
 
 def test_two_processes_learn_what_one_learns_from_the_same_images(both: Both) -> None:
+    """In these steps weights move by up to 3e-3; with the gradients of one process alone they would differ as much."""
     one, two = both.state(both.one), both.state(both.two / "rank_0")
     assert two["epoch_length"] == one["epoch_length"] >= 3
     for name in ("network", "critics"):

@@ -1,6 +1,6 @@
 """One CycleGAN training step against the published implementation: losses, gradients and the step's effect.
 
-The reference (one ``optimize_parameters()`` without an image pool) calls domain A our source (CT) and B our target (MR).
+The reference (one ``optimize_parameters()`` without an image pool) calls our source (CT) A and our target (MR) B.
 """
 
 from __future__ import annotations

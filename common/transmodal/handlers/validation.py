@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ignite.engine import Events
+from monai.engines.evaluator import Evaluator
 from monai.engines.workflow import Workflow
 
 from transmodal.errors import InputError
@@ -23,7 +24,7 @@ class EpochValidation:
         InputError: if the interval is not an integer of 0 or more.
     """
 
-    def __init__(self, validator: Workflow, interval: int = 1) -> None:
+    def __init__(self, validator: Evaluator, interval: int = 1) -> None:
         if isinstance(interval, bool) or not isinstance(interval, int) or interval < 0:
             raise InputError(
                 "EpochValidation, interval",

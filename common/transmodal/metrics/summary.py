@@ -38,9 +38,13 @@ def summarise(rows: Sequence[CaseScores], measures: Mapping[str, Measure]) -> di
 
 
 def unbeaten_baselines(rows: Sequence[CaseScores], measures: Mapping[str, Measure], model: str) -> list[str]:
-    """A sentence for each baseline and measure in which the model's mean is not better, over the cases both have."""
+    """A sentence for each baseline that the model does not beat, with the measures whose means are not better.
+
+    A measure is compared over the cases in which both have a value.
+    """
     sentences = []
     for baseline in dict.fromkeys(row.method for row in rows if row.method != model):
+        lost = []
         for name, measure in measures.items():
             ours, theirs = _finite(rows, model, name), _finite(rows, baseline, name)
             cases = ours.keys() & theirs.keys()
@@ -48,10 +52,9 @@ def unbeaten_baselines(rows: Sequence[CaseScores], measures: Mapping[str, Measur
                 continue
             mean, other = (statistics.fmean(scores[case] for case in cases) for scores in (ours, theirs))
             if not (mean > other if measure.higher_is_better else mean < other):
-                numbers = f"{mean:.4g} against {other:.4g} {measure.unit}".rstrip()
-                sentences.append(
-                    f"{model} does not beat {baseline!r} in {name}: {numbers}, mean of {len(cases)} case(s)"
-                )
+                lost.append(f"{name} ({mean:.4g} against {other:.4g}{' ' * bool(measure.unit)}{measure.unit})")
+        if lost:
+            sentences.append(f"{model} does not beat {baseline!r} in {', '.join(lost)}")
     return sentences
 
 

@@ -42,7 +42,7 @@ class Chest(Region):
     """A chest from the lungs' tips to the upper abdomen.
 
     Args:
-        embolism_probability: how often a patient has pulmonary emboli.
+        embolism_probability: how often a patient has emboli; ``lesion`` shows them on voxels up to about 6 mm.
     """
 
     embolism_probability: float = 0.5

@@ -28,8 +28,8 @@ class BodyMask:
     """Find the body in a volume.
 
     Args:
-        threshold: intensity above which a voxel is tissue, in the image's units (CT: HU). Without it Otsu's threshold of
-            the values up to the 99th percentile is taken, times ``otsu_factor`` because fat-suppressed or
+        threshold: intensity above which a voxel is tissue, in the image's units (CT: HU). Without it Otsu's threshold
+            of the values up to the 99th percentile is taken, times ``otsu_factor`` because fat-suppressed or
             bias-shaded tissue lies far below the mean.
         otsu_factor: fraction of Otsu's threshold, for images without an absolute scale.
         opening: radius in voxels of the in-plane opening that cuts table, coil and blanket off the body.

@@ -21,8 +21,8 @@ class EnsureVolumed(MapTransform):
     Args:
         keys: images, (H, W), (H, W, D) or with a leading channel of size one.
 
-    Deploy hands over volumes without a channel and without reader metadata, so the shape itself decides; a trailing axis
-    is never mistaken for a channel.
+    Deploy hands over volumes without a channel and without reader metadata, so the shape itself decides; a trailing
+    axis is never mistaken for a channel.
     """
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = True) -> None:

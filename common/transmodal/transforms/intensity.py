@@ -1,7 +1,7 @@
 """Intensity scales of the modalities, to [-1, 1] for the networks and back to physical units for the reader.
 
-CT has an absolute scale (Hounsfield units), so a fixed window is invertible. MR has none: each volume is scaled by robust
-percentiles inside its own body, and a synthetic MR, which has no percentiles of its own, is written on a documented scale.
+CT has an absolute scale (Hounsfield units), so a fixed window is invertible. MR has none: each volume is scaled by
+robust percentiles inside its own body, and a synthetic MR, which has none, is written on a documented scale.
 """
 
 from __future__ import annotations

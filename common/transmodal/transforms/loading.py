@@ -1,4 +1,4 @@
-"""Reading with checks: whatever cannot be translated is refused here, by name, before anything is computed or written."""
+"""Reading with checks: whatever cannot be translated is refused here, by name, before anything is computed."""
 
 from __future__ import annotations
 
@@ -49,9 +49,10 @@ class CheckedLoadImaged(LoadImaged):
         try:
             loaded = self._loader(str(path))
         except Exception as error:  # readers raise whatever they like; the user needs the file's name
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise InputError(
                 path,
-                found=f"a file that cannot be read ({(str(error).strip() or type(error).__name__).splitlines()[0][:200]})",
+                found=f"a file that cannot be read ({reason})",
                 wanted="a complete NIfTI, MHA, NRRD, PNG or JPEG file or a folder of one DICOM series",
                 remedy="copy or convert the file again; it may be truncated",
             ) from error
