@@ -1,7 +1,8 @@
 """The main job, from nothing: make or take data, train, translate held-out volumes, evaluate, show.
 
 ``python3 tools/quickstart.py [--data DIR] [--output DIR] [--epochs N] [--source mr|ct]`` sets up its own environment
-and prints every ``monai.bundle`` command it runs, so that the next run can be your own.
+and prints every ``monai.bundle`` command it runs, so that the next run can be your own. Further arguments go to each of
+these commands, such as ``--pixdim "[1,1,-1]"``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import shlex
+import re
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ EVALUATE = "['configs/inference.json','configs/evaluate.json','configs/small.jso
 
 
 def main() -> int:
-    options = _options()
+    options, more = _options()
     environment.enter()
     start = time.monotonic()
     output = Path(options.output).resolve()
@@ -32,7 +33,7 @@ def main() -> int:
     if options.data is None:
         _make_phantoms(data, size=options.phantoms)
     weights = output / "model.pt"
-    common = ["--source", options.source, "--output_dir", str(output), "--ckpt_path", str(weights)]
+    common = ["--source", options.source, "--output_dir", str(output), "--ckpt_path", str(weights), *more]
     epochs = [
         "--constant_epochs",
         str(options.epochs - options.epochs // 2),
@@ -51,16 +52,16 @@ def main() -> int:
     return 0
 
 
-def _options() -> argparse.Namespace:
+def _options() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder of <case>/ct.* and <case>/mr.* files; phantoms are made without it")
     parser.add_argument("--output", default="quickstart", help="folder for weights, volumes, table and figure")
     parser.add_argument("--source", default="mr", choices=["mr", "ct"], help="modality to translate from (default: mr)")
     parser.add_argument(
-        "--epochs", type=int, default=12, help="passes over the data (default: 12, some minutes on a CPU)"
+        "--epochs", type=int, default=8, help="passes over the data (default: 8, some minutes on a CPU)"
     )
     parser.add_argument("--phantoms", type=int, default=10, help="phantom cases to make (default: 10)")
-    return parser.parse_args()
+    return parser.parse_known_args()
 
 
 def _make_phantoms(data: Path, size: int) -> None:
@@ -77,11 +78,16 @@ def _step(title: str) -> None:
 def _bundle(config: str, *arguments: str) -> None:
     """Run one bundle command from the bundle's root, after printing it."""
     command = ["-m", "monai.bundle", "run", "--config_file", config, *arguments]
-    print(f"$ cd {BUNDLE.relative_to(environment.ROOT)} && python {shlex.join(command)}\n", flush=True)
+    print(f"$ cd {BUNDLE.relative_to(environment.ROOT)} && python {' '.join(map(_quoted, command))}\n", flush=True)
     quiet = {"PYTHONWARNINGS": "ignore"}
     status = subprocess.call([sys.executable, *command], cwd=BUNDLE, env={**os.environ, **quiet})
     if status:
         sys.exit(f"The command above ended with exit status {status}; its last message says why.")
+
+
+def _quoted(argument: str) -> str:
+    """An argument as a person would type it."""
+    return argument if re.fullmatch(r"[\w./:=+-]+", argument) else f'"{argument}"'
 
 
 def _show(output: Path, target: str, phantom: bool) -> None:

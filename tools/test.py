@@ -18,12 +18,8 @@ def main() -> int:
         "MONAI_FAIL_ON_DUPLICATE_CONFIG": "1",
         "MPLBACKEND": "Agg",
     }
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        *(sys.argv[1:] or ["--durations=10", "--cov=transmodal", "--cov-report=term:skip-covered"]),
-    ]
+    arguments = sys.argv[1:] or ["--durations=10", "--cov"]
+    command = [sys.executable, "-m", "pytest", *arguments]
     return subprocess.call(command, cwd=environment.ROOT, env={**os.environ, **threads})
 
 

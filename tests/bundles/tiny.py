@@ -49,6 +49,9 @@ class Tiny:
         training: further ids of the training; one case of ``phantoms`` must be an epoch of two iterations.
         directions: what it translates; none for a bundle that writes no image.
         phantoms: arguments of ``write_phantoms`` for its data, two cases, of which one trains and one validates.
+        unknown: ids that ask for a modality that does not exist.
+        comparable: ids without which several processes could not be compared with one: an optimizer that is linear in
+            the gradient, no image pools, a learning rate so small that rounding stays rounding.
         slices: whether it also translates a single slice.
     """
 
@@ -56,6 +59,8 @@ class Tiny:
     training: Mapping[str, Any]
     directions: tuple[Direction, ...]
     phantoms: Mapping[str, Any]
+    unknown: Mapping[str, Any]
+    comparable: Mapping[str, Any]
     slices: bool = True
 
 
@@ -71,6 +76,11 @@ TINY = {
         },
         directions=(Direction(("mr",), "ct", {"source": "mr"}), Direction(("ct",), "mr", {"source": "ct"})),
         phantoms={"shape": (24, 26, 2), "modalities": ("ct", "mr", "mask")},
+        unknown={"source": "pet"},
+        comparable={
+            "adam": {"_target_": "torch.optim.SGD", "_mode_": "callable", "lr": 5e-5},
+            "pool_size": 0,
+        },
     ),
 }
 """One row per bundle, by its name."""

@@ -11,6 +11,8 @@ from monai.inferers import Inferer
 from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
 
+from transmodal.errors import InputError
+
 __all__ = ["SliceWiseInferer", "TargetInferer"]
 
 
@@ -48,7 +50,7 @@ class SliceWiseInferer(Inferer):
         channels_last: hand slices over in channels-last memory, the layout that convolutions prefer on most hardware.
     Raises:
         ValueError: if ``axis`` or ``batch_size`` is out of range.
-        TypeError: if a flag arrives as a string, as ``--inferer#amp true`` on a command line does.
+        InputError: if a flag arrives as a string, as ``--amp true`` on a command line does.
     """
 
     def __init__(
@@ -58,7 +60,12 @@ class SliceWiseInferer(Inferer):
             raise ValueError(f"wanted axis 0, 1 or 2 and batch_size >= 1, got axis={axis} and batch_size={batch_size}")
         for name, flag in (("amp", amp), ("channels_last", channels_last)):
             if not isinstance(flag, bool):
-                raise TypeError(f"{name} must be True or False, got {flag!r}; on a command line write True, not true")
+                raise InputError(
+                    f"SliceWiseInferer, {name}",
+                    found=repr(flag),
+                    wanted="true or false in JSON, True or False on the command line",
+                    remedy=f"write --{name} True or --{name} False, with a capital letter",
+                )
         self.inferer, self.axis, self.batch_size, self.amp, self.channels_last = (
             inferer,
             axis,

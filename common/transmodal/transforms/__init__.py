@@ -1,7 +1,7 @@
 """Transforms of images: reading, grids, body masks and intensity scales."""
 
 from transmodal.transforms.body import BodyMask, BodyMaskd
-from transmodal.transforms.geometry import EnsureVolumed, SpacingWithinToleranced
+from transmodal.transforms.geometry import EnsureVolumed, SameGridd, SpacingWithinToleranced
 from transmodal.transforms.intensity import (
     HounsfieldWindow,
     IntensityScale,
@@ -21,6 +21,7 @@ __all__ = [
     "IntensityScale",
     "RestoreModalityd",
     "RobustPercentiles",
+    "SameGridd",
     "ScaleModalityd",
     "SpacingWithinToleranced",
     "scale_of",

@@ -1,4 +1,4 @@
-"""Grids: every image becomes a volume, in one orientation, at one in-plane spacing, and finds its way back."""
+"""Grids: images of a case share one; each becomes a volume, oriented, at one spacing, and finds its way back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from monai.data import MetaTensor
 from monai.data.utils import compute_shape_offset, to_affine_nd, zoom_affine
 from monai.transforms import InvertibleTransform, MapTransform, SpatialResample
 
-__all__ = ["EnsureVolumed", "SpacingWithinToleranced"]
+from transmodal.data.checks import check_same_grid
+
+__all__ = ["EnsureVolumed", "SameGridd", "SpacingWithinToleranced"]
 
 
 class EnsureVolumed(MapTransform):
@@ -44,6 +46,38 @@ class EnsureVolumed(MapTransform):
             image.affine = to_affine_nd(3, image.affine)  # a slice's tensor remembers two spatial axes until it is set
             sample[key] = image.float()
         return sample
+
+
+class SameGridd(MapTransform):
+    """Refuse a case whose images were not read on one grid, before anything is computed or written.
+
+    Args:
+        keys: images from files, compared with the first one that is there, whatever has been done to them since. An
+            image whose reader tells no position (a picture) is not compared.
+    Raises:
+        InputError: naming both files and what differs between their grids.
+    """
+
+    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = True) -> None:
+        super().__init__(keys, allow_missing_keys)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        sample = dict(data)
+        images = [sample[key] for key in self.key_iterator(sample)]
+        first, *others = [image for image in images if "original_affine" in getattr(image, "meta", {})] or [None]
+        for other in others:
+            check_same_grid(_as_read(first), _as_read(other), _file(first), _file(other))
+        return sample
+
+
+def _as_read(image: MetaTensor) -> MetaTensor:
+    """The grid an image had in its file, without the memory of an image."""
+    shape = [int(size) for size in image.meta["spatial_shape"]]
+    return MetaTensor(torch.zeros(1).expand(1, *shape), affine=torch.as_tensor(image.meta["original_affine"]))
+
+
+def _file(image: MetaTensor) -> str:
+    return str(image.meta.get("filename_or_obj", "an image without a file"))
 
 
 class SpacingWithinToleranced(MapTransform, InvertibleTransform):

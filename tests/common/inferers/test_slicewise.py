@@ -8,6 +8,7 @@ from monai.data import MetaTensor, decollate_batch, list_data_collate
 from monai.inferers import SimpleInferer
 from torch import Tensor, nn
 
+from transmodal.errors import InputError
 from transmodal.inferers import SliceWiseInferer, TargetInferer
 
 
@@ -77,7 +78,7 @@ def test_autocast_and_channels_last_change_little() -> None:
 
 
 def test_a_flag_given_as_text_is_refused() -> None:
-    with pytest.raises(TypeError, match="write True, not true"):
+    with pytest.raises(InputError, match="amp: found 'true'; wanted true or false in JSON, True or False"):
         SliceWiseInferer(SimpleInferer(), amp="true")  # type: ignore[arg-type]
 
 

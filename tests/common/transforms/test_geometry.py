@@ -11,7 +11,8 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, DivisiblePadd, Invertd, LoadImage, Orientationd
 
-from transmodal.transforms import EnsureVolumed, SpacingWithinToleranced
+from transmodal.errors import InputError
+from transmodal.transforms import EnsureVolumed, SameGridd, SpacingWithinToleranced
 
 
 def volume(shape: tuple[int, ...] = (20, 24, 6), spacing: tuple[float, ...] = (2.0, 2.0, 5.0)) -> MetaTensor:
@@ -87,3 +88,29 @@ def test_the_chain_inverts_to_the_source_grid(spacing: tuple[float, float, float
     assert back.shape == source.shape
     torch.testing.assert_close(back.affine, source.affine)
     torch.testing.assert_close(back.as_tensor(), source.as_tensor(), atol=0.02, rtol=0)  # twice linear interpolation
+
+
+def pair(folder: Path, spacing: tuple[float, float, float] = (2.0, 2.0, 5.0)) -> dict[str, MetaTensor]:
+    """An image of 2×2×5 mm and a label of another spacing, read from files."""
+    for name, sizes in (("mr", (2.0, 2.0, 5.0)), ("ct", spacing)):
+        written = nibabel.Nifti1Image(np.zeros((8, 9, 4), np.float32), np.diag([*sizes, 1.0]))
+        nibabel.save(written, folder / f"{name}.nii")
+    load = LoadImage(image_only=True, ensure_channel_first=True)
+    return {"image": load(folder / "mr.nii"), "label": load(folder / "ct.nii")}
+
+
+def test_images_read_on_one_grid_pass_whatever_was_done_to_them_since(tmp_path: Path) -> None:
+    sample = SpacingWithinToleranced("image", pixdim=(1.0, 1.0, -1.0))(pair(tmp_path))
+    assert SameGridd(["image", "label", "mask"])(sample).keys() == sample.keys()
+
+
+def test_images_read_on_two_grids_are_refused_by_their_files_and_what_differs(tmp_path: Path) -> None:
+    sample = pair(tmp_path, spacing=(2.0, 2.5, 5.0))
+    with pytest.raises(
+        InputError, match=r"mr\.nii: found another grid than .*ct\.nii: spacing 2×2×5 against 2×2\.5×5 mm"
+    ):
+        SameGridd(["image", "label"])(sample)
+
+
+def test_images_without_a_position_are_not_compared() -> None:
+    SameGridd(["image", "label"])({"image": torch.zeros(1, 8, 8, 1), "label": volume()})

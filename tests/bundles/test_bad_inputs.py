@@ -1,0 +1,267 @@
+"""What users get wrong, through every bundle's workflow: one error that says what to do, and nothing is written."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.bundles.conftest import Trained
+from tests.bundles.tiny import SPLIT, TINY, Direction, files_below, run
+from transmodal.errors import InputError
+
+Change = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Something wrong with the data or the command.
+
+    Args:
+        name: of the test.
+        wrong: what the error has to name: a file below the data's folder, or an id of the configuration.
+        found, wanted, remedy: what it has to say.
+        change: makes the file wrong.
+        ids: what makes the command wrong.
+    """
+
+    name: str
+    wrong: str
+    found: str
+    wanted: str
+    remedy: str
+    change: Change = lambda path: None
+    ids: dict[str, Any] = field(default_factory=dict)
+
+
+def voxels(edit: Callable[[np.ndarray], np.ndarray]) -> Change:
+    """Replace the voxels of a file and keep its place."""
+
+    def change(path: Path) -> None:
+        image = nib.load(path)
+        nib.save(nib.Nifti1Image(edit(np.array(image.dataobj, np.float32)), image.affine), path)
+
+    return change
+
+
+def with_nan(values: np.ndarray) -> np.ndarray:
+    values[3, 4, 0] = np.nan
+    return values
+
+
+def constant(values: np.ndarray) -> np.ndarray:
+    return np.full_like(values, -7)
+
+
+def moved(path: Path) -> None:
+    """Shift the image by 30 mm."""
+    image = nib.load(path)
+    affine = image.affine.copy()
+    affine[0, 3] += 30
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine), path)
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def coloured(path: Path) -> None:
+    """Put a colour picture in the file's place."""
+    path.unlink()
+    colours = np.tile(np.arange(32, dtype=np.uint8)[:, None, None], (1, 32, 3))
+    Image.fromarray(colours).save(path.with_name(path.name.replace(".nii.gz", ".png")))
+
+
+UNREADABLE = (
+    Bad("nan", "{source}.nii.gz", "1 of", "finite values", "export the image again", voxels(with_nan)),
+    Bad("constant", "{source}.nii.gz", "a constant image", "contrast", "check the export", voxels(constant)),
+    Bad("truncated", "{source}.nii.gz", "cannot be read", "a complete", "copy or convert the file again", truncated),
+    Bad("colour", "{source}.png", "a colour", "one channel", "save it as 8-bit or 16-bit greyscale", coloured),
+)
+COMMANDS = (
+    Bad("amp_as_text", "amp", "'true'", "True or False", "--amp True", ids={"amp": "true"}),
+    Bad(
+        "no_such_folder",
+        "nowhere",
+        "no folder",
+        "an existing folder",
+        "check the spelling",
+        ids={"dataset_dir": "/nowhere"},
+    ),
+    Bad(
+        "no_weights",
+        "/nowhere/model.pt",
+        "no such file",
+        "trained weights",
+        "train with",
+        ids={"ckpt_path": "/nowhere/model.pt"},
+    ),
+)
+
+
+def named(value: Any) -> str:
+    return value.name
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A bundle, a copy of its data with one case (and in training another one to validate), and an output folder."""
+
+    trained: Trained
+    folder: Path
+
+    @property
+    def direction(self) -> Direction:
+        return TINY[self.trained.bundle.name].directions[0]
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def file(self, modality: str) -> Path:
+        """A file of the case that is translated or trained on."""
+        return self.data / "phantom_000" / f"{modality}.nii.gz"
+
+    def refusal(self, config: str, **ids: Any) -> InputError:
+        """Run, and return the one error of ours in what the user then sees."""
+        files = {"dataset_dir": self.data, "output_dir": self.folder / "output", "ckpt_path": self.trained.weights}
+        if config == "train":
+            files["ckpt_path"] = self.folder / "output" / "models" / "model.pt"
+        given = {**{key: str(path) for key, path in files.items()}, **self.direction.ids, **ids}
+        with pytest.raises(Exception) as caught:  # noqa: PT011  MONAI wraps errors in RuntimeError or leaves them
+            run(self.trained.bundle, config, **given)
+        errors = [error for error in chain(caught.value) if isinstance(error, InputError)]
+        assert len(errors) == 1, [repr(error) for error in chain(caught.value)]
+        seen = "".join(traceback.format_exception(caught.value))
+        assert f"transmodal.errors.InputError: {errors[0]}" in seen
+        return errors[0]
+
+    def written(self) -> list[str]:
+        """What was written, but for the record of a training's split and TensorBoard's empty files."""
+        return [name for name in files_below(self.folder / "output") if name != SPLIT and "tfevents" not in name]
+
+
+def chain(error: BaseException | None) -> list[BaseException]:
+    """An error, what it was raised from, and so on."""
+    return [] if error is None else [error, *chain(error.__cause__)]
+
+
+@pytest.fixture
+def attempt(trained: Trained, tmp_path: Path) -> Attempt:
+    shutil.copytree(trained.data, tmp_path / "data")
+    return Attempt(trained, tmp_path)
+
+
+@pytest.fixture
+def one_case(attempt: Attempt) -> Attempt:
+    shutil.rmtree(attempt.data / "phantom_001")
+    return attempt
+
+
+def assert_says(error: InputError, bad: Bad, attempt: Attempt) -> None:
+    assert bad.wrong.format(source=attempt.direction.sources[0]) in error.where
+    assert bad.found in error.found
+    assert bad.wanted in error.wanted
+    assert bad.remedy in error.remedy
+
+
+@pytest.mark.parametrize("bad", UNREADABLE, ids=named)
+def test_inference_refuses_an_image(bad: Bad, one_case: Attempt) -> None:
+    bad.change(one_case.file(one_case.direction.sources[0]))
+    assert_says(one_case.refusal("inference"), bad, one_case)
+    assert one_case.written() == []
+
+
+@pytest.mark.parametrize("bad", UNREADABLE, ids=named)
+def test_training_refuses_an_image_before_it_starts(bad: Bad, attempt: Attempt) -> None:
+    bad.change(attempt.file(attempt.direction.sources[0]))
+    assert_says(attempt.refusal("train"), bad, attempt)
+    assert attempt.written() == []
+
+
+def test_training_refuses_a_validation_image_before_it_starts(attempt: Attempt) -> None:
+    """The second case validates; found only at the first validation, its fault would cost hours."""
+    bad = attempt.data / "phantom_001" / f"{attempt.direction.target}.nii.gz"
+    voxels(with_nan)(bad)
+    assert attempt.refusal("train").where == str(bad)
+    assert attempt.written() == []
+
+
+@pytest.mark.parametrize("bad", COMMANDS, ids=named)
+def test_inference_refuses_a_command(bad: Bad, one_case: Attempt) -> None:
+    assert_says(one_case.refusal("inference", **bad.ids), bad, one_case)
+    assert one_case.written() == []
+
+
+@pytest.mark.parametrize("bad", COMMANDS[:2], ids=named)
+def test_training_refuses_a_command(bad: Bad, attempt: Attempt) -> None:
+    assert_says(attempt.refusal("train", **bad.ids), bad, attempt)
+    assert attempt.written() == []
+
+
+@pytest.mark.parametrize("config", ["inference", "evaluate", "train"])
+def test_an_empty_folder_is_refused_with_the_layout_that_is_wanted(config: str, attempt: Attempt) -> None:
+    shutil.rmtree(attempt.data)
+    attempt.data.mkdir()
+    error = attempt.refusal(config)
+    assert error.where == str(attempt.data)
+    assert error.found == "an empty folder, but no case"
+    assert "dataset_dir/<case>/<modality>" in error.wanted
+    assert attempt.written() == []
+
+
+@pytest.mark.parametrize("config", ["inference", "evaluate", "train"])
+def test_a_missing_modality_is_named_with_what_there_is(config: str, attempt: Attempt) -> None:
+    source = attempt.direction.sources[0]
+    for path in attempt.data.glob(f"*/{source}.nii.gz"):
+        path.unlink()
+    error = attempt.refusal(config)
+    assert str(attempt.data) in str(error)
+    assert source in error.wanted
+    assert attempt.written() == []
+
+
+@pytest.mark.parametrize("config", ["inference", "evaluate", "train"])
+def test_a_modality_that_nobody_knows_is_named(config: str, attempt: Attempt) -> None:
+    ids = TINY[attempt.trained.bundle.name].unknown
+    error = attempt.refusal(config, **ids)
+    assert all(str(name) in error.wanted for name in ids.values())
+    assert str(attempt.data) in str(error)
+    assert attempt.written() == []
+
+
+def test_evaluation_refuses_a_target_on_another_grid_before_it_translates(one_case: Attempt) -> None:
+    source, target = (one_case.file(name) for name in (one_case.direction.sources[0], one_case.direction.target))
+    moved(target)
+    error = one_case.refusal("evaluate")
+    assert error.where == str(source)
+    assert error.found == f"another grid than {target}: origin by 30.00 mm"
+    assert "resample one onto the other" in error.remedy
+    assert one_case.written() == []
+
+
+def test_weights_of_another_architecture_are_refused_by_name(one_case: Attempt, tmp_path: Path) -> None:
+    weights = torch.load(one_case.trained.weights, weights_only=True)
+    first = next(iter(weights))
+    torch.save({**weights, first: weights[first][:1]}, tmp_path / "other.pt")
+    error = one_case.refusal("inference", ckpt_path=str(tmp_path / "other.pt"))
+    assert error.where == str(tmp_path / "other.pt")
+    assert f"1 misshapen ({first}" in error.found
+    assert "this very architecture" in error.remedy
+    assert one_case.written() == []
+
+
+def test_an_image_without_fault_is_not_refused(one_case: Attempt) -> None:
+    """Or the refusals above would prove nothing."""
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        one_case.refusal("inference")
+    assert one_case.written() == [f"phantom_000/{one_case.direction.target}.nii.gz"]
