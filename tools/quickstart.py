@@ -82,7 +82,7 @@ def _bundle(config: str, *arguments: str) -> None:
     quiet = {"PYTHONWARNINGS": "ignore"}
     status = subprocess.call([sys.executable, *command], cwd=BUNDLE, env={**os.environ, **quiet})
     if status:
-        sys.exit(f"The command above ended with exit status {status}; its last message says why.")
+        sys.exit(f"The command above ended with exit status {status}; its InputError line says why.")
 
 
 def _quoted(argument: str) -> str:

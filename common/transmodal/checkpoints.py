@@ -212,7 +212,17 @@ def save_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
     """Write a flat state dict of nothing but tensors; the file appears whole or not at all."""
     # cloned, or a view would take its whole storage with it into the file
     plain = {key: value.detach().cpu().clone() for key, value in state.items()}
-    write_atomically(path, lambda partial: torch.save(plain, partial))
+    write_checkpoint(plain, path)
+
+
+def write_checkpoint(content: object, path: str | Path) -> None:
+    """Write what ``torch.save`` takes; the file appears whole or not at all, and equal content gives equal bytes."""
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as file:  # given a path, torch.save would put the neighbour's name into the file
+            torch.save(content, file)
+
+    write_atomically(path, write)
 
 
 def _unpickled(path: Path) -> object:

@@ -189,10 +189,10 @@ def test_training_refuses_an_image_before_it_starts(bad: Bad, attempt: Attempt) 
 
 
 def test_training_refuses_a_validation_image_before_it_starts(attempt: Attempt) -> None:
-    """The second case validates; found only at the first validation, its fault would cost hours."""
+    """The second case validates, here after two epochs; found only then, its fault would have cost all that time."""
     bad = attempt.data / "phantom_001" / f"{attempt.direction.target}.nii.gz"
     voxels(with_nan)(bad)
-    assert attempt.refusal("train").where == str(bad)
+    assert attempt.refusal("train", constant_epochs=2, val_interval=2).where == str(bad)
     assert attempt.written() == []
 
 

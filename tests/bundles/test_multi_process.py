@@ -74,7 +74,7 @@ def in_two_processes(bundle: Path, **ids: Any) -> None:
 def test_two_processes_learn_what_one_learns_from_the_same_images(both: Both) -> None:
     """Weights move by up to 3e-3 meanwhile; with the gradients of one process alone they would differ as much.
 
-    Untrained networks are chaotic: four steps at a rate of 2e-3 make differences of 1e-2 out of rounding, at 5e-5 of 1e-8.
+    Untrained networks are chaotic: in four steps rounding becomes 1e-2 at a learning rate of 2e-3, and 1e-8 at 5e-5.
     """
     one, two = both.state(both.one), both.state(both.two / "rank_0")
     assert two["epoch_length"] == one["epoch_length"] >= 3

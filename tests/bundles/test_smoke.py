@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,10 +96,18 @@ def test_a_translation_has_the_sources_grid_and_the_targets_units(
 
 
 @each(ALL)
-def test_the_same_input_gives_the_same_bytes(
-    bundle: Path, direction: Direction, train_once: Callable[[Path], Trained], oblique: Path, tmp_path: Path
+def test_the_same_input_gives_the_same_bytes_in_another_process(
+    bundle: Path,
+    direction: Direction,
+    train_once: Callable[[Path], Trained],
+    oblique: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first, second = (translate(train_once(bundle), direction, oblique, tmp_path / name) for name in ("a", "b"))
+    first = translate(train_once(bundle), direction, oblique, tmp_path / "first")
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    torch.manual_seed(99)
+    second = translate(train_once(bundle), direction, oblique, tmp_path / "second")
     assert first.read_bytes() == second.read_bytes()
 
 
@@ -120,7 +129,9 @@ def test_a_single_slice_is_a_data_set(
 def test_an_8_bit_picture_of_mr_is_a_data_set(
     bundle: Path, direction: Direction, train_once: Callable[[Path], Trained], oblique: Path, tmp_path: Path
 ) -> None:
-    mr = read(oblique / CASE / "mr.nii.gz")[0][..., 2]
+    mr = (
+        read(oblique / CASE / "mr.nii.gz")[0][..., 2].repeat(6, 0).repeat(6, 1)
+    )  # a pixel of a picture is taken for 1 mm
     picture = tmp_path / "slice_3.png"
     Image.fromarray((mr / mr.max() * 255).astype(np.uint8).T).save(picture)
     result = translate(train_once(bundle), direction, picture, tmp_path / "output")
@@ -132,14 +143,15 @@ def test_an_8_bit_picture_of_mr_is_a_data_set(
 def test_a_dicom_series_in_a_case_is_translated_on_its_own_grid(
     bundle: Path, direction: Direction, train_once: Callable[[Path], Trained], tmp_path: Path
 ) -> None:
-    """Rows of 10 and columns of 12 pixels of 2 mm, 3 mm apart, in DICOM's axes: LPS, which NIfTI turns to RAS."""
+    """Rows of 10 and columns of 12 pixels of 20 mm, 3 mm apart, in DICOM's axes: LPS, which NIfTI turns to RAS."""
     series = tmp_path / "data" / CASE / "ct"
     series.mkdir(parents=True)
     for number in range(5):
-        pydicom.dcmwrite(series / f"{number}.dcm", ct_slice(number, "1.2.3"), enforce_file_format=True)
+        image = ct_slice(number, "1.2.3", PixelSpacing=[20, 20])
+        pydicom.dcmwrite(series / f"{number}.dcm", image, enforce_file_format=True)
     voxels, affine = read(translate(train_once(bundle), direction, tmp_path / "data", tmp_path / "output"))
     assert voxels.shape == (10, 12, 5)
-    np.testing.assert_allclose(affine, np.diag([-2, -2, 3, 1]), atol=1e-4)
+    np.testing.assert_allclose(affine, np.diag([-20, -20, 3, 1]), atol=1e-4)
 
 
 @each([(bundle, direction) for bundle, direction in ALL if direction.sources == ("mr",)])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -155,9 +156,16 @@ def test_saved_weights_take_no_more_room_than_their_values(tmp_path: Path) -> No
     assert (tmp_path / "deep" / "model.pt").stat().st_size < 10_000
 
 
+def test_two_processes_write_equal_weights_as_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for process in (1, 23456):
+        monkeypatch.setattr(os, "getpid", lambda process=process: process)
+        save_weights({"weight": torch.ones(3)}, tmp_path / str(process) / "model.pt")
+    assert len({path.read_bytes() for path in tmp_path.glob("*/model.pt")}) == 1
+
+
 def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full_disk(_: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def full_disk(_: object, file: BinaryIO) -> None:
+        file.write(b"half")
         raise OSError("no space left on device")
 
     save_weights({"a": ONES}, tmp_path / "model.pt")

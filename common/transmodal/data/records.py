@@ -54,11 +54,11 @@ def as_records(
             incomplete[0].split(" (")[0] if len(incomplete) == 1 else f"{len(incomplete)} cases",
             found="; ".join(incomplete),
             wanted=_wanted(keys, optional),
-            remedy="add the missing files, or take these cases out of the data set",
+            remedy="add the missing files, take these cases out of the data set, or choose other modalities",
         )
     if cases and not records and remedy:
         raise InputError(
-            f"{len(cases)} cases",
+            f"{len(cases)} case{'s' * (len(cases) > 1)}",
             found=f"no case with what is needed; the first has {' '.join(case_files(cases[0]))} ({_folder(cases[0])})",
             wanted=_wanted(keys, optional),
             remedy=remedy,
@@ -77,7 +77,8 @@ def _paths(case: Case, wanted: str | Sequence[str]) -> str | list[str]:
 def _wanted(keys: Mapping[str, str | Sequence[str]], optional: Sequence[str]) -> str:
     required = [name for key, wanted in keys.items() if key not in optional for name in _names(wanted)]
     either = [name for key, wanted in keys.items() if key in optional and key != "mask" for name in _names(wanted)]
-    return f"in each case {' and '.join(required)}" if required else f"in each case {' or '.join(either)}"
+    names, word = (required, " and ") if required else (either, " or ")
+    return f"in each case {word.join(dict.fromkeys(names))}"
 
 
 def _folder(case: Case) -> str:

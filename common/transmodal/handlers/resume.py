@@ -16,9 +16,9 @@ from monai.data.utils import set_rnd
 from monai.engines.workflow import Workflow
 from torch import nn
 
+from transmodal.checkpoints import write_checkpoint
 from transmodal.engines.batches import Windows
 from transmodal.errors import InputError
-from transmodal.files import write_atomically
 from transmodal.handlers.random_state import random_state, set_random_state
 from transmodal.handlers.weights import unwrapped
 
@@ -144,7 +144,7 @@ class Resume:
             "validator": None if self.validator is None else _best_of(self.validator),
             "ranks": ranks,
         }
-        write_atomically(self.path, lambda path: torch.save(content, path))
+        write_checkpoint(content, self.path)
         if not self._proven:  # better to learn of an unreadable state now than when it is needed
             self._prove()
             self._proven = True
