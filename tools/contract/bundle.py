@@ -78,7 +78,7 @@ class Bundle:
 
     def base_of(self, name: str) -> str | None:
         """Name of the config that ``name`` is laid over, or None for a config that stands alone."""
-        if name.endswith("evaluate"):
+        if name != "inference" and name.endswith(("evaluate", "inference")):
             return "inference"
         alone = name in ("train", "inference") or (not name.startswith("train_") and "network_def" in self.read(name))
         return None if alone else "train"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from transmodal.data.layout import Case, case_files
 from transmodal.errors import InputError
 
 __all__ = ["Record", "as_records"]
+
+logger = logging.getLogger(__name__)
 
 Record = dict[str, str | list[str]]
 """A batch record: ``case``, and a path (or one path per channel) for each MONAI key."""
@@ -56,6 +59,8 @@ def as_records(
             wanted=_wanted(keys, optional),
             remedy="add the missing files, take these cases out of the data set, or choose other modalities",
         )
+    if incomplete and records:
+        logger.info("%d case(s) left out, first %s", len(incomplete), incomplete[0])
     if cases and not records and remedy:
         raise InputError(
             f"{len(cases)} case{'s' * (len(cases) > 1)}",

@@ -56,6 +56,21 @@ class AtomicNibabelWriter(NibabelWriter):
         if self.data_obj.ndim == 2:
             self.data_obj = self.data_obj[..., None]
 
+    def set_metadata(self, meta_dict: Mapping[str, Any] | None = None, resample: bool = False, **options: Any) -> None:
+        """Take the affine as it is; nothing is resampled.
+
+        MONAI 1.6 cuts an affine to two dimensions on the way, which fails where the first two axes do not span x and y,
+        as in sagittal and coronal acquisitions.
+        """
+        _, self.affine, _ = self.get_meta_info(meta_dict)
+
+    @classmethod
+    def create_backend_obj(cls, data_array: Any, affine: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
+        """The NIfTI image, in millimetres."""
+        image = super().create_backend_obj(data_array, affine, dtype, **kwargs)
+        image.header.set_xyzt_units("mm")
+        return image
+
     def write(self, filename: str | os.PathLike[str], verbose: bool = False, **kwargs: Any) -> None:
         """Write beside the destination, then rename."""
         write = super().write

@@ -62,6 +62,7 @@ class EvaluationReport:
         footer: last line of the figure.
         weights: file of the model's weights, identified in the summary by name and SHA-256.
         nearly_identical: SSIM of output to input from which a case is suspected not to be translated.
+        data: where the cases come from (folder, list, section), kept in the summary.
     Raises:
         InputError: if two methods have the same name, or a file of weights is named that is not there.
     """
@@ -82,6 +83,7 @@ class EvaluationReport:
         footer: str = "synthetic image, research use only",
         weights: str | Path | None = None,
         nearly_identical: float = NEARLY_IDENTICAL,
+        data: Mapping[str, Any] | None = None,
     ) -> None:
         self.output_dir, self.similarity, self.source, self.target = Path(output_dir), similarity, source, target
         self.source_scale, self.target_scale = scale_of(source, intensity), scale_of(target, intensity)
@@ -89,6 +91,7 @@ class EvaluationReport:
         self.title = title or f"{source} to {target}"
         self.windows, self.error_range, self.footer = dict(windows or {}), error_range, footer
         self.cases_in_figure, self.nearly_identical = cases_in_figure, nearly_identical
+        self.data = {name: None if value is None else str(value) for name, value in (data or {}).items()}
         self.weights = None if weights is None else Path(weights)
         self._findings, self._fitted = Findings(), False
         self._check_names()
@@ -195,6 +198,7 @@ class EvaluationReport:
             "title": self.title,
             **findings.summary(self.similarity, self.nearly_identical),
             "left_out": self.left_out,
+            "data": self.data,
             "provenance": provenance(self.weights),
         }
         model = summary["methods"][MODEL]

@@ -49,6 +49,8 @@ class Resume:
         path: the file, outside ``models/``, on storage that all ranks see.
         state: name -> network, optimizer, learning rate scheduler, pool, average, `BestWeights`, ...
         validator: the evaluator whose best metric is to survive.
+        settings: plain values on which the state depends (direction, spacing, learning rate, ...); a file with others
+            is refused.
         interval: save each time so many epochs are complete, and at the end of the training.
         resume: false starts anew and overwrites the file.
     Raises:
@@ -62,6 +64,7 @@ class Resume:
         validator: Workflow | None = None,
         interval: int = 1,
         resume: bool = True,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(resume, bool):
             raise InputError(
@@ -78,6 +81,7 @@ class Resume:
                 remedy="give a number of epochs",
             )
         self.path, self.validator, self.interval, self.resume = Path(path), validator, interval, resume
+        self.settings = dict(settings or {})
         self.state = {k: unwrapped(v) if isinstance(v, nn.Module) else v for k, v in state.items()}
         self._proven = False
 
@@ -138,6 +142,7 @@ class Resume:
             return
         content = {
             "epoch": epoch,
+            "settings": self.settings,
             "epoch_length": engine.state.epoch_length,
             "state": {name: item.state_dict() for name, item in self.state.items() if not _per_rank(item)},
             "scaler": None if scaler is None else scaler.state_dict(),
@@ -198,6 +203,11 @@ class Resume:
 
     def _check(self, content: Mapping[str, Any]) -> None:
         """Refuse a file of another training before anything is changed."""
+        before = content.get("settings", {})
+        changed = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
+        if changed:
+            differences = (f"{name} {before.get(name)} where it now is {self.settings.get(name)}" for name in changed)
+            raise self._refusal(f"a training with {', '.join(differences)}")
         saved = {**content["state"], **content["ranks"][0]["state"]}
         if saved.keys() != self.state.keys():
             raise self._refusal(f"states of {sorted(saved)} where this training has {sorted(self.state)}")

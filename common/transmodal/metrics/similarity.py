@@ -7,7 +7,7 @@ is ever taken from the prediction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -96,13 +96,17 @@ class CTSimilarity:
 class MRSimilarity:
     """MAE, PSNR, MS-SSIM and SSIM on the fixed range [0, 1], and normalised cross-correlation, for an MR target.
 
-    The target's percentiles inside its body become 0 and 1. A prediction, whose model cannot know the target's scale,
-    is divided by ``scale``, the documented scale on which synthetic MR is written. As in SynthRAD, MAE and correlation
-    take the values as they are, while PSNR and the structural measures clip to the range.
+    The target's percentiles inside its body become 0 and 1. Its body is found by ``body`` rather than taken from the
+    mask of the evaluation, which may be drawn wide and hold air: the percentiles must be those that scale the modality
+    everywhere else, or a perfect prediction would be found wrong. A prediction, whose model cannot know the target's
+    scale, is divided by ``scale``, the documented scale on which synthetic MR is written. As in SynthRAD, MAE and
+    correlation take the values as they are, while PSNR and the structural measures clip to the range.
 
     Args:
         lower, upper: percentiles of the target inside the body, in [0, 100].
         scale: value of a prediction that stands for the upper percentile.
+        body: finds the body in a target, such as :class:`~transmodal.transforms.BodyMask`; without it the mask of the
+            evaluation serves.
     Raises:
         ValueError: if the percentiles are not ``0 <= lower < upper <= 100`` or the scale is not positive.
     """
@@ -116,10 +120,16 @@ class MRSimilarity:
         "ncc": Measure("", higher_is_better=True),
     }
 
-    def __init__(self, lower: float = 0.5, upper: float = 99.5, scale: float = 1000.0) -> None:
+    def __init__(
+        self,
+        lower: float = 0.5,
+        upper: float = 99.5,
+        scale: float = 1000.0,
+        body: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         if not 0 <= lower < upper <= 100 or scale <= 0:
             raise ValueError(f"wanted 0 <= lower < upper <= 100 and scale > 0, got {lower}, {upper} and {scale}")
-        self.lower, self.upper, self.scale = float(lower), float(upper), float(scale)
+        self.lower, self.upper, self.scale, self.body = float(lower), float(upper), float(scale), body
 
     @property
     def name(self) -> str:
@@ -134,6 +144,8 @@ class MRSimilarity:
         image, body = target.as_subclass(Tensor).double(), mask.as_subclass(Tensor) > 0
         if not body.any():
             return torch.full_like(image, torch.nan)
+        if self.body is not None and bool(torch.isfinite(image).all()):
+            body = self.body(image if image.ndim == 4 else image[None]).as_subclass(Tensor).reshape(image.shape) > 0
         bounds: Tensor = percentile(image[body], [self.lower, self.upper])  # type: ignore[assignment]
         low, high = bounds.tolist()
         return (image - low) * (self.scale / (high - low)) if low < high else torch.full_like(image, torch.nan)

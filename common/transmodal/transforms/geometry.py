@@ -21,10 +21,10 @@ class EnsureVolumed(MapTransform):
     """Give every image one channel and three spatial axes: a picture or a single slice is a volume of one slice.
 
     Args:
-        keys: images, (H, W), (H, W, D) or with a leading channel of size one.
+        keys: images, (H, W), (H, W, D), (H, W, D, 1) or with a leading channel of size one.
 
-    Deploy hands over volumes without a channel and without reader metadata, so the shape itself decides; a trailing
-    axis is never mistaken for a channel.
+    Deploy hands over volumes without a channel and without reader metadata, so the shape itself decides; a third axis
+    is never mistaken for a channel.
     """
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = True) -> None:
@@ -36,6 +36,8 @@ class EnsureVolumed(MapTransform):
             image: Any = (
                 sample[key] if isinstance(sample[key], MetaTensor) else MetaTensor(torch.as_tensor(sample[key]))
             )
+            if image.ndim == 4 and image.shape[0] != 1 and image.shape[-1] == 1:  # a NIfTI series of one volume
+                image = image[..., 0]
             channel = image.meta.get("original_channel_dim", "no_channel")
             has_channel = image.ndim == 4 or (image.ndim == 3 and channel == 0 and image.shape[0] == 1)
             if not has_channel:

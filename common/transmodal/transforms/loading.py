@@ -7,11 +7,13 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import LoadImaged
 
 from transmodal.data.checks import check_image, check_path
+from transmodal.data.layout import PICTURES
 from transmodal.errors import InputError
 
 __all__ = ["CheckedLoadImaged"]
@@ -59,5 +61,7 @@ class CheckedLoadImaged(LoadImaged):
         # MONAI Label sets image_only to False on the readers of a bundle, which then return the metadata as well
         image: MetaTensor = loaded[0] if isinstance(loaded, tuple) else loaded
         check_image(image, modality, path)
+        if path.suffix.lower() in PICTURES:  # shown as radiologists see it: columns run to the left, rows to the back
+            image.affine = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64))
         image.meta["case"] = case or path.name.split(".")[0]
         return image

@@ -46,6 +46,22 @@ def test_a_volume_of_one_slice_stays_a_volume_in_its_place(tmp_path: Path) -> No
     assert written.header.get_zooms() == (1, 2, 3)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (0, 2, 1), (2, 0, 1)])
+def test_any_orientation_is_written_as_it_is(tmp_path: Path, order: tuple[int, int, int]) -> None:
+    """Sagittal and coronal volumes have first axes that do not span x and y."""
+    volume = image()
+    affine = torch.zeros(4, 4, dtype=torch.float64)
+    for axis, world in enumerate(order):
+        affine[world, axis] = 1.0 + axis
+    affine[:, 3] = torch.tensor([10.0, -20.0, 30.0, 1.0])
+    volume.affine = affine
+    saver(tmp_path)(volume)
+    written = nibabel.load(tmp_path / "patient07" / "ct.nii.gz")
+    torch.testing.assert_close(torch.from_numpy(written.affine), affine)
+    assert written.get_fdata().ravel().tolist() == list(range(24))
+    assert written.header.get_xyzt_units()[0] == "mm"
+
+
 def test_without_a_case_the_file_name_is_taken() -> None:
     assert case_of({"filename_or_obj": "/data/scan_3.nii.gz"}) == {"case": "scan_3"}
 

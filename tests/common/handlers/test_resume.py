@@ -338,3 +338,18 @@ def test_a_crash_while_writing_leaves_the_last_state(tmp_path: Path, monkeypatch
 def test_arguments_that_cannot_be_meant_are_refused(tmp_path: Path, arguments: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"Resume, {next(iter(arguments))}: found"):
         Resume(tmp_path / "resume.pt", {}, **arguments)
+
+
+def test_a_file_of_other_settings_is_refused_by_what_differs(tmp_path: Path) -> None:
+    def resume(**settings: Any) -> Resume:
+        return Resume(tmp_path / "resume.pt", {}, settings=settings)
+
+    def train(handler: Resume, epochs: int) -> None:
+        weight = nn.Parameter(torch.tensor(3.0))
+        phase = Phase(name="g", terms=lambda batch: {"a": weight * 1.0}, optimizer=torch.optim.SGD([weight], lr=0.1))
+        AlternatingTrainer("cpu", epochs, [{}], [phase], train_handlers=[handler]).run()
+
+    train(resume(source="mr", pixdim=[1.0, 1.0]), 1)
+    train(resume(source="mr", pixdim=[1.0, 1.0]), 2)
+    with pytest.raises(InputError, match=r"found a training with source mr where it now is ct"):
+        train(resume(source="ct", pixdim=[1.0, 1.0]), 3)

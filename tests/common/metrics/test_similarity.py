@@ -16,6 +16,7 @@ from transmodal.metrics import (
     normalised_cross_correlation,
     similarity_to_input,
 )
+from transmodal.transforms import BodyMask, RobustPercentiles
 
 SHAPE = (1, 16, 14, 9)
 
@@ -146,3 +147,16 @@ def test_inverted_contrast_is_not_suspected() -> None:
 def test_similarity_to_input_of_a_broken_output_is_undefined() -> None:
     source, mask = smooth()
     assert math.isnan(similarity_to_input(source, source * math.nan, mask))
+
+
+def test_a_wide_mask_does_not_shift_the_scale_of_an_mr() -> None:
+    """A perfect prediction is the target on its own percentiles; a mask that holds air must not move them."""
+    target = torch.zeros(1, 40, 40, 6)
+    target[:, 8:32, 8:32] = 300 + 500 * torch.rand(1, 24, 24, 6, generator=torch.Generator().manual_seed(0))
+    body, scale = BodyMask(opening=0), RobustPercentiles(0, 100)
+    inside, wide = body(target) > 0, torch.ones_like(target)
+    perfect = scale.restore(scale.scale(target, inside)).double()
+    found = MRSimilarity(0, 100, body=body).comparable(target, wide)
+    torch.testing.assert_close(found[inside], perfect[inside], atol=1e-2, rtol=0)
+    shifted = MRSimilarity(0, 100).comparable(target, wide)
+    assert (shifted[inside] - perfect[inside]).abs().mean() > 100

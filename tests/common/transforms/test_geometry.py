@@ -36,6 +36,11 @@ def test_every_input_becomes_one_channel_and_three_axes(shape: tuple[int, ...], 
     assert result.dtype == torch.float32
 
 
+def test_a_series_of_one_volume_is_that_volume() -> None:
+    image = MetaTensor(torch.rand(7, 9, 4, 1), meta={"original_channel_dim": -1})
+    assert tuple(EnsureVolumed("image")({"image": image})["image"].shape) == (1, 7, 9, 4)
+
+
 def test_a_volume_of_one_row_is_not_mistaken_for_a_channel() -> None:
     image = MetaTensor(torch.rand(1, 9, 4), meta={"original_channel_dim": "no_channel"})
     assert tuple(EnsureVolumed("image")({"image": image})["image"].shape) == (1, 1, 9, 4)
