@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,6 +14,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+sys.path[:0] = [str(path.parent) for path in sorted(ROOT.glob("bundles/*/configs"))]  # each has its own package
 
 
 @pytest.fixture(autouse=True)

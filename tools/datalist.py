@@ -1,4 +1,4 @@
-"""Check a data set image by image, split it by patient, write its dataset.json; convert other layouts."""
+"""Check a data set image by image, split it by patient, write the split if asked; convert other layouts."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def check_place(place: Path, sections: Sections, force: bool) -> None:
             place,
             found="a data list with other cases or another split",
             wanted="none, or the same",
-            remedy=f"check it as it is with tools/datalist.py {place}; replace it with --force; or choose --output",
+            remedy=f"check it as it is with tools/datalist.py {place}; replace it with --force; or write elsewhere",
         )
 
 
@@ -115,13 +115,15 @@ def main(
     patient: str | None = None,
     **other: Any,
 ) -> None:
-    """Check a data set image by image, split it by patient and write its dataset.json; exit status 1 on any error.
+    """Check a data set image by image and split it by patient; exit status 1 on any error.
+
+    Nothing is written without --output. A dataset.json in the data set's folder overrides every later split.
 
     With --from, first convert another layout into a new folder; the original is only read:
       --from pictures-ab        trainA trainB testA testB, as for CycleGAN; name the modalities with --a and --b
       --from pictures-classes   train/CLASS test/CLASS, as for StarGAN; name the modalities as CLASS=MODALITY
 
-    For example: tools/datalist.py data/pelvis --validation STS_012,STS_034 --test 0.2
+    For example: tools/datalist.py data/pelvis --validation STS_012,STS_034 --test 0.2 --output dataset.json
                  tools/datalist.py pictures --from pictures-ab --a ct --b mr --window=-1000,1040 --output data/slices
 
     Args:
@@ -130,9 +132,9 @@ def main(
         validation: fraction of the patients, or names of cases: a,b,c.
         test: fraction of the patients, or names of cases.
         seed: another number makes another split.
-        output: the file to write, by default dataset.json in the folder; with --from, the new folder.
+        output: file to write the split into, nothing by default; with --from, the new folder.
         check: read every image; False only makes the list.
-        force: replace a dataset.json that is different.
+        force: replace an output that is different.
         a: modality of domain A of pictures-ab.
         b: modality of domain B of pictures-ab.
         window: LOW,HIGH, the Hounsfield units of black and white in CT pictures.
@@ -147,22 +149,17 @@ def main(
             convert_layout(source, other["from"], output, modalities, shares, window=window, patient=patient)
             return
         sections, made = read_or_split(source, validation, test, seed)
-        place = _place(source, output)
+        place = None if output is None else Path(os.path.abspath(str(output)))
         if place is not None:
             check_place(place, sections, force)
         see(sections, check)
         if place is not None:
             written = write_sections(place, sections, made, relative=True)
             print(f"\n{'wrote' if written else 'unchanged:'} {place}")
+        elif source.suffix != ".json":
+            print(f"\nnothing written; add --output {LIST_NAME}")
     except InputError as error:
         sys.exit(str(error))
-
-
-def _place(source: Path, output: str | None) -> Path | None:
-    """Where the list is written; nowhere if a list is only checked."""
-    if output is not None:
-        return Path(os.path.abspath(str(output)))
-    return None if source.suffix == ".json" else source / LIST_NAME
 
 
 def _check_flags(other: dict[str, Any], switches: dict[str, Any]) -> None:

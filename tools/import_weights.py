@@ -18,6 +18,7 @@ from contract.bundle import Bundle
 from format_json import format_text, load
 from transmodal.checkpoints import Published, match, read_checkpoint, save_weights
 from transmodal.errors import InputError
+from verify import find_bundles
 
 CONFIG = "configs/inference.json"
 
@@ -32,7 +33,7 @@ def import_weights(
     """Import published checkpoints into a bundle and say what became of every tensor.
 
     Args:
-        bundle: the bundle's folder; its ``<method>_bundle/published.py`` recognises the checkpoints.
+        bundle: the bundle's folder or name; its ``<method>_bundle/published.py`` recognises the checkpoints.
         checkpoints: child of the bundle's ``network_def`` to the file with its weights.
         output: the weights file, by default ``models/model.pt`` of the bundle.
         overlay: config written where the checkpoints need another network than the bundle's; by default beside
@@ -73,13 +74,13 @@ def import_weights(
 
 
 def _bundle(path: str | Path) -> Bundle:
-    bundle = Bundle(path)
+    bundle = Bundle(find_bundles(str(path))[0])
     if not (bundle.root / CONFIG).is_file() or not (bundle.root / bundle.package / "published.py").is_file():
         raise InputError(
             path,
             found=f"no {CONFIG}, or no published.py in a package named <method>_bundle",
             wanted="the folder of a bundle that imports published checkpoints",
-            remedy="name one, such as bundles/ct_mr_cyclegan_translation",
+            remedy="name one, such as ct_mr_cyclegan_translation",
         )
     return bundle
 
@@ -125,7 +126,8 @@ def _usage(root: Path, weights: Path, *overlays: Path) -> str:
     configs = "','".join([CONFIG, *map(seen, overlays)])
     names = f"\"['{configs}']\"" if overlays else CONFIG
     run = f"in {root}:\n  python -m monai.bundle run --config_file {names} --ckpt_path {seen(weights)}"
-    hint = f"\nMONAI Label and Deploy read {CONFIG} alone: for them, put the overlay's network_def there."
+    folded = ",".join(map(seen, overlays))
+    hint = f"\nMONAI Label and Deploy read {CONFIG} alone: for them, pack with tools/pack.py --overlay {folded}"
     return f"use it {run}{hint if overlays else ''}"
 
 
@@ -134,11 +136,11 @@ def main(
 ) -> None:
     """Import published checkpoints into a bundle, strictly, with a report of every tensor.
 
-    For example (in the published CycleGAN code net_G_A makes domain B, so with A = MR and B = CT):
-    tools/import_weights.py bundles/ct_mr_cyclegan_translation ct=latest_net_G_A.pth mr=latest_net_G_B.pth
+    Published G_A makes domain B and G_B makes domain A; with A = CT and B = MR therefore:
+    tools/import_weights.py ct_mr_cyclegan_translation ct=latest_net_G_B.pth mr=latest_net_G_A.pth
 
     Args:
-        bundle: folder of the bundle.
+        bundle: folder or name of the bundle; "." inside its folder.
         checkpoints: ROLE=FILE for each child of the bundle's network_def.
         output: weights file, by default models/model.pt of the bundle.
         overlay: config for a network that differs from the bundle's own, by default beside the output.

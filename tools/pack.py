@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import shutil
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import fire
+from monai.bundle import ConfigParser
+from monai.bundle.utils import merge_kv
 
 os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
-from contract import STATIC, Bundle, run_checks
+from contract import STATIC, Bundle, configs, run_checks
 from contract.bundle import CORE, files_of
 from contract.files import sha256
 from contract.running import network_of
+from format_json import format_text, load
 from transmodal.checkpoints import MAKE_WEIGHTS, load_weights
 from transmodal.errors import InputError
 from verify import ROOT, find_bundles
 
 WEIGHTS, LARGE_FILES = "models/model.pt", "large_files.yml"
+FOLDED = ("train", "inference", "evaluate")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MODE = 0o644 << 16
 Content = Mapping[str, Path | bytes]
@@ -34,6 +43,7 @@ def pack(
     hosted_url: str | None = None,
     source_url: str | None = None,
     without_weights: bool = False,
+    overlays: Sequence[Path] = (),
 ) -> Path:
     """Write ``<bundle>_v<version>.zip``, its sha256 and its entry in ``models/model_info.json`` under ``output``.
 
@@ -47,16 +57,26 @@ def pack(
         hosted_url: where the weights will be fetched from; they are then pinned in large_files.yml and not packed.
         source_url: where the zip will be fetched from, for model_info.json; its file:// address if None.
         without_weights: pack code and configs only.
+        overlays: configs that the weights were trained with, in order; see :func:`_laid_over`.
     Returns:
         The zip.
     Raises:
-        InputError: if the bundle breaks a promise, the weights are missing or do not fit, or this version was packed
-            before with other content. Nothing is written then.
+        InputError: if the bundle breaks a promise, an overlay cannot be folded in, the weights are missing or do not
+            fit, or this version was packed before with other content. Nothing is written then.
     """
-    _require_promises(bundle)
-    content = _files(bundle)
-    if not without_weights:
-        content = _with_weights(bundle, content, weights, hosted_url)
+    path = weights or bundle.weights
+    with _laid_over(bundle, overlays) as packed:
+        _require_promises(packed, overlays)
+        content = _files(packed)
+        # without a file here, the bundle itself may say where its weights are hosted
+        hosted = LARGE_FILES in content and not (weights or hosted_url or path.is_file())
+        if not (without_weights or hosted):
+            content = _with_weights(packed, content, path, hosted_url)
+        return _publish(packed, content, output, source_url)
+
+
+def _publish(bundle: Bundle, content: Content, output: Path, source_url: str | None) -> Path:
+    """Write the zip whole or not at all, then what tells of it."""
     name = f"{bundle.name}_v{bundle.metadata['version']}"
     output.mkdir(parents=True, exist_ok=True)
     archive, partial = output / f"{name}.zip", output / f".{name}.zip.partial"
@@ -74,11 +94,72 @@ def pack(
     return archive
 
 
-def _require_promises(bundle: Bundle) -> None:
-    broken = [finding for finding in run_checks(bundle, STATIC) if finding.status == "FAIL"]
+@contextmanager
+def _laid_over(bundle: Bundle, overlays: Sequence[Path]) -> Iterator[Bundle]:
+    """The bundle itself, or a passing copy of it whose configs have the overlays' ids folded in.
+
+    Consumers such as MONAI Label and Deploy read inference.json alone, so weights that need an overlay need it there.
+    Each id goes into those of train, inference and evaluate that have it already, as MONAI would lay it over them.
+
+    Raises:
+        InputError: if an overlay is missing, or has an id that none of these configs has.
+    """
+    if not overlays:
+        yield bundle
+        return
+    with TemporaryDirectory() as folder:
+        laid = Bundle(Path(folder) / bundle.name, bundle.schema, bundle.data)
+        for source in bundle.files():
+            target = laid.root / source.relative_to(bundle.root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        for overlay in overlays:
+            _fold(laid, overlay if overlay.is_file() else bundle.root / overlay)
+        yield laid
+
+
+def _fold(bundle: Bundle, overlay: Path) -> None:
+    """Write the ids of one overlay into the configs of the bundle that have them."""
+    if not overlay.is_file():
+        raise InputError(overlay, found="no such file", wanted="an overlay", remedy="correct the name after --overlay")
+    content = load(overlay)
+    ids = {key: value for key, value in content.items() if key != "_desc_"} if isinstance(content, dict) else {}
+    known: set[str] = set()
+    for name in FOLDED:
+        path = bundle.configs / f"{name}.json"
+        config = load(path) if path.is_file() else {}
+        found = {key: value for key, value in ids.items() if _merge(config, key, value)}
+        if found:
+            path.write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
+            path.write_text(format_text(path), encoding="utf-8")
+        known |= found.keys()
+    if not ids or ids.keys() - known:
+        raise InputError(
+            overlay,
+            found=f"ids that no config has: {', '.join(sorted(ids.keys() - known))}" if ids else "no ids",
+            wanted=f"ids of {', '.join(FOLDED)}",
+            remedy="correct or remove them; new ids cannot be folded in",
+        )
+
+
+def _merge(config: dict[str, Any], key: str, value: Any) -> bool:
+    """Lay one id of an overlay over a config, if the config has it."""
+    name, parser = key.removeprefix("+"), ConfigParser(config)
+    place = config if name in config else parser  # an id with # may be a key as it stands, or a path
+    if name not in place:
+        return False
+    merge_kv(place, key, copy.deepcopy(value))
+    return True
+
+
+def _require_promises(bundle: Bundle, overlays: Sequence[Path]) -> None:
+    # folding makes a config longer, and an overlay that stays beside it repeat what it says
+    excused = (configs.line_budgets, configs.overlays) if overlays else ()
+    checks = [check for check in STATIC if check not in excused]
+    broken = [finding for finding in run_checks(bundle, checks) if finding.status == "FAIL"]
     if broken:
         raise InputError(
-            bundle.root,
+            f"{bundle.name} with {', '.join(map(str, overlays))}" if overlays else bundle.root,
             found="; ".join(f"{finding.check} ({finding.reasons[0]})" for finding in broken),
             wanted="a bundle that keeps the promises of its files, metadata and configs",
             remedy=f"run tools/verify.py {bundle.name} and mend what it calls FAIL; nothing was packed",
@@ -93,11 +174,8 @@ def _files(bundle: Bundle) -> Content:
     return {name: path for name, path in own.items() if not name.startswith(f"{CORE}/")} | shared
 
 
-def _with_weights(bundle: Bundle, content: Content, weights: Path | None, hosted_url: str | None) -> Content:
+def _with_weights(bundle: Bundle, content: Content, path: Path, hosted_url: str | None) -> Content:
     """The content with the weights in it, or with the pin of hosted ones."""
-    path = weights or bundle.weights
-    if LARGE_FILES in content and not (weights or hosted_url or path.is_file()):
-        return content  # the bundle itself says where they are hosted
     if not path.is_file():
         raise InputError(
             path,
@@ -150,6 +228,7 @@ def main(
     hosted_url: str | None = None,
     source_url: str | None = None,
     without_weights: bool = False,
+    overlay: Any = (),
 ) -> None:
     """Pack a bundle into DIR/<bundle>_v<version>.zip, which `python -m monai.bundle download --url` unpacks.
 
@@ -160,6 +239,8 @@ def main(
         hosted_url: address of the weights; they are pinned by sha256 in large_files.yml and left out of the zip.
         source_url: address of the zip, for models/model_info.json.
         without_weights: pack code and configs only.
+        overlay: config that the weights were trained with, such as configs/small.json, or several: a.json,b.json. Its
+            ids are folded into the configs of the zip. Looked up here, then in the bundle.
     """
     try:
         if not isinstance(without_weights, bool):
@@ -168,7 +249,8 @@ def main(
             )
         path = find_bundles(bundle)[0]
         file = Path(weights) if weights else None
-        archive = pack(Bundle(path), Path(output), file, hosted_url, source_url, without_weights)
+        overlays = [Path(each) for each in (overlay.split(",") if isinstance(overlay, str) else overlay)]
+        archive = pack(Bundle(path), Path(output), file, hosted_url, source_url, without_weights, overlays)
     except InputError as error:
         sys.exit(str(error))
     print(f"{archive}\n{archive.with_name(archive.name + '.sha256').read_text(encoding='utf-8').split()[0]}")

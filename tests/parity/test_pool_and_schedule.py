@@ -24,7 +24,7 @@ def test_pool_draws_the_published_order(shared: Path) -> None:
 def test_learning_rate_follows_the_published_schedule(shared: Path, key: str, legacy: bool) -> None:
     golden = json.loads((shared / "goldens/gan/lr_schedule.json").read_text())[key]
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2e-4)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, LinearDecay(100, 100, legacy=legacy))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, LinearDecay(100, 100, legacy=legacy).factor)
     rates = {}
     for epoch in range(200):
         rates[str(epoch)] = optimizer.param_groups[0]["lr"]

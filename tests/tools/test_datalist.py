@@ -49,8 +49,14 @@ def test_the_report_tells_each_image(data_set: Path, run_datalist: Run) -> None:
     assert ["5", "cases", "of", "5", "patients:", "ct", "5,", "mr", "5"] in lines
 
 
-def test_the_list_is_written_beside_the_cases_with_relative_paths(data_set: Path, run_datalist: Run) -> None:
-    assert f"wrote {data_set / 'dataset.json'}" in run_datalist(f"{data_set}")
+def test_without_an_output_nothing_is_written(data_set: Path, run_datalist: Run) -> None:
+    before = sorted(data_set.rglob("*"))
+    assert run_datalist(f"{data_set}").endswith("\nnothing written; add --output dataset.json\n")
+    assert sorted(data_set.rglob("*")) == before
+
+
+def test_a_list_beside_the_cases_has_relative_paths(data_set: Path, run_datalist: Run) -> None:
+    assert f"wrote {data_set / 'dataset.json'}" in run_datalist(f"{data_set} --output {data_set}/dataset.json")
     content = json.loads((data_set / "dataset.json").read_text(encoding="utf-8"))
     assert content["made"] == {"validation": 0.15, "test": 0.15, "seed": 0}
     assert [len(content[section]) for section in ("training", "validation", "test")] == [3, 1, 1]
@@ -65,25 +71,29 @@ def test_sections_can_be_named(data_set: Path, run_datalist: Run, tmp_path: Path
 
 
 def test_the_same_list_is_left_alone(data_set: Path, run_datalist: Run) -> None:
-    run_datalist(f"{data_set}")
-    before = (data_set / "dataset.json").stat().st_mtime_ns
-    assert "unchanged:" in run_datalist(f"{data_set}")
-    assert (data_set / "dataset.json").stat().st_mtime_ns == before
+    line, place = f"{data_set} --output {data_set}/dataset.json", data_set / "dataset.json"
+    run_datalist(line)
+    before = place.stat().st_mtime_ns
+    assert "unchanged:" in run_datalist(line)
+    assert place.stat().st_mtime_ns == before
 
 
 def test_another_list_is_never_replaced_unasked(data_set: Path, run_datalist: Run) -> None:
-    run_datalist(f"{data_set} --check=False")
-    before = (data_set / "dataset.json").read_text(encoding="utf-8")
-    assert "found a data list with other cases or another split" in run_datalist(f"{data_set} --test p0,p1", status=1)
-    assert (data_set / "dataset.json").read_text(encoding="utf-8") == before
-    run_datalist(f"{data_set} --test p0,p1 --force")
-    assert sections(data_set / "dataset.json")["test"] == ["p0", "p1"]
+    line, place = f"{data_set} --output {data_set}/dataset.json", data_set / "dataset.json"
+    run_datalist(f"{line} --check=False")
+    before = place.read_text(encoding="utf-8")
+    assert "found a data list with other cases or another split" in run_datalist(f"{line} --test p0,p1", status=1)
+    assert place.read_text(encoding="utf-8") == before
+    run_datalist(f"{line} --test p0,p1 --force")
+    assert sections(place)["test"] == ["p0", "p1"]
 
 
 def test_a_list_is_checked_as_it_is(data_set: Path, run_datalist: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.json").write_text('{"training": [{"ct": "set/p2/ct.nii.gz"}]}', encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
-    assert "1 cases of 1 patients: ct 1" in run_datalist(f"{tmp_path}/mine.json")
+    text = run_datalist(f"{tmp_path}/mine.json")
+    assert "1 cases of 1 patients: ct 1" in text
+    assert "nothing written" not in text
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -91,7 +101,7 @@ def test_all_errors_are_collected_and_nothing_is_written(data_set: Path, run_dat
     (data_set / "p1/ct.nii.gz").write_bytes((data_set / "p1/ct.nii.gz").read_bytes()[:-20])
     volume(data_set / "p3/ct.nii.gz", low=0, high=255)
     volume(data_set / "p4/mr.nii.gz", low=7, high=7)
-    text = run_datalist(f"{data_set}", status=1)
+    text = run_datalist(f"{data_set} --output {data_set}/dataset.json", status=1)
     assert "3 errors; nothing was written" in text
     assert "p1/ct.nii.gz: found a file that cannot be read" in text
     assert "p3/ct.nii.gz: found values from 0 to 255, which are the grey levels of an 8-bit picture" in text
@@ -130,10 +140,10 @@ def test_the_real_pairs_pass(shared: Path, run_datalist: Run, tmp_path: Path) ->
     for case in ("STS_008", "STS_012", "STS_025"):
         (tmp_path / "set").mkdir(exist_ok=True)
         (tmp_path / "set" / case).symlink_to(shared / "data/ct_mr_pairs" / case)
-    text = run_datalist(f"{tmp_path}/set --validation STS_012 --test 0")
+    text = run_datalist(f"{tmp_path}/set --validation STS_012 --test 0 --output {tmp_path}/list.json")
     assert "75×55×25" in text
     assert "warnings" not in text
-    assert sections(tmp_path / "set/dataset.json")["validation"] == ["STS_012"]
+    assert sections(tmp_path / "list.json")["validation"] == ["STS_012"]
 
 
 def test_the_real_dicom_series_pass_with_their_grids_told(shared: Path, run_datalist: Run, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def bundle(root: Path, tmp_path: Path) -> Path:
 def files(tmp_path: Path, shared: Path) -> dict[str, Path]:
     """Published files of the bundle's own architecture; the two generators differ."""
     ct = published_state(shared, "cyclegan_g_resnet9", width=8, channels=1)
-    return {"ct": _saved(ct, tmp_path / "G_A.pth"), "mr": _saved(_halved(ct), tmp_path / "G_B.pth")}
+    return {"ct": _saved(ct, tmp_path / "G_B.pth"), "mr": _saved(_halved(ct), tmp_path / "G_A.pth")}
 
 
 def network_of(bundle: Path, *overlays: str | Path) -> nn.Module:
@@ -145,9 +145,24 @@ def test_existing_weights_stay_unless_forced(bundle: Path, files: dict[str, Path
 def test_one_faulty_file_writes_nothing(bundle: Path, files: dict[str, Path]) -> None:
     state = torch.load(files["mr"], weights_only=True)
     _saved({**state, "model.4.weight": state["model.4.weight"][:3], "model.99.weight": torch.ones(1)}, files["mr"])
-    with pytest.raises(InputError, match=r"G_B.pth: found 1 unknown \(model.99.weight\); 1 misshapen \(model.4.weight"):
+    with pytest.raises(InputError, match=r"G_A.pth: found 1 unknown \(model.99.weight\); 1 misshapen \(model.4.weight"):
         import_weights(bundle, files)
     assert not (bundle / "models").exists()
+
+
+@pytest.mark.parametrize("name", [".", "ct_mr_cyclegan_translation", "../ct_mr_cyclegan_translation"])
+def test_a_bundle_is_found_from_inside_its_folder(root: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(root / "bundles/ct_mr_cyclegan_translation")
+    with pytest.raises(InputError, match="wanted one file for each of ct, mr"):
+        import_weights(name, {})
+
+
+def test_the_help_says_which_published_file_makes_which_modality(root: Path) -> None:
+    said = main.__doc__ or ""
+    assert "Published G_A makes domain B and G_B makes domain A; with A = CT and B = MR therefore" in said
+    command = "import_weights.py ct_mr_cyclegan_translation ct=latest_net_G_B.pth mr=latest_net_G_A.pth"
+    assert command in said
+    assert command in (root / "bundles/ct_mr_cyclegan_translation/docs/README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("roles", [["ct"], ["ct", "mr", "pet"], ["ct", "MR"], []])
@@ -159,6 +174,7 @@ def test_roles_other_than_those_of_the_bundle_are_refused(
 
 
 def test_a_folder_that_is_no_importing_bundle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
     with pytest.raises(InputError, match="wanted the folder of a bundle that imports published checkpoints"):
         import_weights(tmp_path, {})
 
@@ -175,7 +191,7 @@ def test_a_force_with_a_value_is_refused_on_the_command_line(bundle: Path, files
 
 
 def test_an_error_on_the_command_line_is_its_text_alone(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="What to do: name one"):
+    with pytest.raises(SystemExit, match="What to do: give a bundle's folder, or the name of one"):
         fire.Fire(main, [str(tmp_path), "ct=a.pth"])
 
 

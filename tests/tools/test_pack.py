@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from monai.bundle import ConfigParser
 
 from contract import Bundle
 from contract.bundle import files_of
+from contract.running import network_of
 from pack import main, pack
 from tests.packaging.tiny import NAME, edit, give_weights, tiny_bundle
+from transmodal.checkpoints import load_weights, save_weights
 from transmodal.errors import InputError
 
 ARCHIVE = f"{NAME}_v0.1.0.zip"
@@ -176,3 +179,79 @@ def test_the_command_tells_an_error_without_a_traceback(bundle: Path, tmp_path: 
     (bundle / "models" / "model.pt").unlink()
     with pytest.raises(SystemExit, match=r"model\.pt: found no such file"):
         main(str(bundle), str(tmp_path / "out"))
+
+
+@pytest.fixture
+def small(root: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """The real bundle, and weights as a training with its configs/small.json leaves them."""
+    bundle = Bundle(root / "bundles/ct_mr_cyclegan_translation")
+    parser = ConfigParser()
+    parser.read_config([str(bundle.configs / "inference.json"), str(bundle.configs / "small.json")])
+    with bundle.importable():
+        save_weights(parser.get_parsed_content("network_def").state_dict(), tmp_path / "small.pt")
+    return bundle.root, tmp_path / "small.pt"
+
+
+def test_weights_of_an_overlay_run_alone_with_it_folded_in(small: tuple[Path, Path], tmp_path: Path) -> None:
+    path, weights = small
+    main(str(path), str(tmp_path / "out"), weights=str(weights), overlay="configs/small.json")
+    with zipfile.ZipFile(next((tmp_path / "out").glob("*.zip"))) as file:
+        file.extractall(tmp_path)
+    packed = Bundle(tmp_path / path.name)
+    with packed.importable():
+        load_weights(network_of(packed), packed.weights)
+    overlay, inference, train = (packed.read(name) for name in ("small", "inference", "train"))
+    assert [inference[name] for name in ("channels", "num_blocks", "pixdim")] == [16, 6, [2.0, 2.0, -1.0]]
+    ids = overlay.keys() - {"_desc_"}
+    assert {name: train[name] for name in ids} == {name: overlay[name] for name in ids}
+    assert "critic_channels" not in inference
+
+
+def test_the_same_overlay_gives_the_same_bytes_and_leaves_the_bundle(small: tuple[Path, Path], tmp_path: Path) -> None:
+    path, weights = small
+    before = {file: file.read_bytes() for file in Bundle(path).files()}
+    first, second = (
+        pack(Bundle(path), tmp_path / name, weights, overlays=[path / "configs/small.json"]).read_bytes()
+        for name in ("first", "second")
+    )
+    assert first == second
+    assert {file: file.read_bytes() for file in Bundle(path).files()} == before
+
+
+def test_weights_that_need_an_overlay_are_refused_without_it(small: tuple[Path, Path], tmp_path: Path) -> None:
+    path, weights = small
+    with pytest.raises(InputError, match=r"small.pt: found .*wanted exactly the"):
+        pack(Bundle(path), tmp_path / "out", weights)
+
+
+def test_overlays_are_folded_in_in_order(bundle: Path, tmp_path: Path) -> None:
+    for name, content in (("a", {"source": "ct", "gains": {"ct": 1.5, "mr": 1.5}}), ("b", {"+gains": {"mr": 3.5}})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    main(str(bundle), str(tmp_path / "out"), overlay=f"{tmp_path}/a.json,{tmp_path}/b.json")
+    inference = json.loads(read(tmp_path / "out" / ARCHIVE, "configs/inference.json"))
+    assert inference["source"] == "ct"
+    assert inference["gains"] == {"ct": 1.5, "mr": 3.5}
+
+
+def test_a_nested_id_of_an_overlay_is_folded_in(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "batch.json").write_text('{"dataloader#batch_size": 2}')
+    archive = pack(Bundle(bundle), tmp_path / "out", overlays=[tmp_path / "batch.json"])
+    inference = json.loads(read(archive, "configs/inference.json"))
+    assert inference["dataloader"]["batch_size"] == 2
+    assert "dataloader#batch_size" not in inference
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [('{"chanels": 16}', "found ids that no config has: chanels"), ('{"_desc_": "nothing"}', "found no ids")],
+)
+def test_an_overlay_that_changes_nothing_is_refused(bundle: Path, tmp_path: Path, content: str, told: str) -> None:
+    (tmp_path / "odd.json").write_text(content)
+    with pytest.raises(InputError, match=told):
+        pack(Bundle(bundle), tmp_path / "out", overlays=[tmp_path / "odd.json"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_overlay_is_refused(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"none\.json: found no such file; wanted an overlay"):
+        main(str(bundle), str(tmp_path / "out"), overlay="configs/none.json")

@@ -242,11 +242,11 @@ def _check_affine(affine: NDArray[Any], axes: int, where: str | Path) -> None:
 def _check_hounsfield(low: float, high: float, where: str | Path) -> None:
     if low < -1:
         return
-    if low >= 0 and high <= 255:
+    if high <= 1:
+        found, remedy = f"values from {low:g} to {high:g}, which have been normalised", ORIGINAL
+    elif low >= 0 and high <= 255:
         found = f"values from {low:g} to {high:g}, which are the grey levels of an 8-bit picture"
         remedy = f"{ORIGINAL}, or undo the window: HU = low + grey / 255 · (high − low) (tools/datalist.py --window)"
-    elif high <= 1:
-        found, remedy = f"values from {low:g} to {high:g}, which have been normalised", ORIGINAL
     else:
         found = f"values from {low:g} to {high:g}, no air and no fat: the rescale intercept was lost"
         remedy = f"{ORIGINAL}, or add the intercept (usually −1024)"

@@ -9,7 +9,10 @@ from transmodal.errors import InputError
 
 @dataclass(frozen=True)
 class LinearDecay:
-    """The factor on the initial learning rate in an epoch, for ``torch.optim.lr_scheduler.LambdaLR``.
+    """The factor on the initial learning rate in an epoch; its method goes to ``torch.optim.lr_scheduler.LambdaLR``.
+
+    The method, and not an object that can be called: of such an object the scheduler would save the values and restore
+    them, in a resumed training, over those of a configuration that trains longer.
 
     Epochs count from 0 and ``1 - max(0, epoch + 1 - constant_epochs) / (decay_epochs + 1)`` is the factor, never below
     0: the last of ``constant_epochs + decay_epochs`` epochs still learns.
@@ -41,7 +44,7 @@ class LinearDecay:
                 remedy="write it with a capital letter on the command line",
             )
 
-    def __call__(self, epoch: int) -> float:
+    def factor(self, epoch: int) -> float:
         """The factor in [0, 1] for the epoch of this index, counted from 0."""
         decayed = max(0, epoch + 1 + int(self.legacy) - self.constant_epochs)
         return max(0.0, 1.0 - decayed / (self.decay_epochs + 1))

@@ -176,7 +176,7 @@ def test_a_constant_image_is_refused() -> None:
     ("low", "high", "told"),
     [
         (0, 255, "values from 0 to 255, which are the grey levels of an 8-bit picture"),
-        (0, 1, "values from 0 to 1, which are the grey levels"),
+        (0, 1, "values from 0 to 1, which have been normalised"),
         (-1, 1, "values from -1 to 1, which have been normalised"),
         (0, 4095, "values from 0 to 4095, no air and no fat: the rescale intercept was lost"),
     ],

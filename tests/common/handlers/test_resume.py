@@ -38,7 +38,7 @@ class Training:
         self.average = copy.deepcopy(self.generator)
         self.pool = ImagePool(size=2)
         optimizers = [torch.optim.Adam(n.parameters(), lr=0.05) for n in (self.generator, self.discriminator)]
-        decays = [torch.optim.lr_scheduler.LambdaLR(optimizer, LinearDecay(1, 3)) for optimizer in optimizers]
+        decays = [torch.optim.lr_scheduler.LambdaLR(optimizer, LinearDecay(1, 3).factor) for optimizer in optimizers]
         records = [{"image": torch.rand(1, 4, 4), "label": torch.rand(1, 4, 4)} for _ in range(4)]
         noisy = Dataset(records, transform=RandGaussianNoised(keys="image", prob=0.5))
         self.best = BestWeights(self.average, folder / "model.pt", "mae")
