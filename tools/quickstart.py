@@ -58,7 +58,7 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--output", default="quickstart", help="folder for weights, volumes, table and figure")
     parser.add_argument("--source", default="mr", choices=["mr", "ct"], help="modality to translate from (default: mr)")
     parser.add_argument(
-        "--epochs", type=int, default=8, help="passes over the data (default: 8, some minutes on a CPU)"
+        "--epochs", type=int, default=10, help="passes over the data (default: 10, some minutes on a CPU)"
     )
     parser.add_argument("--phantoms", type=int, default=10, help="phantom cases to make (default: 10)")
     return parser.parse_known_args()

@@ -19,7 +19,7 @@ from torch.testing import assert_close
 from tests.parity.fill import fill, fill_keys
 from transmodal.checkpoints import KeyMap, match
 from transmodal.errors import InputError
-from transmodal.networks.nets import ResNetGenerator
+from transmodal.networks.nets import PixelDiscriminator, ResNetGenerator
 
 GENERATORS = ("resnet9", "resnet9_gray", "resnet9_batchnorm", "resnet9_legacy_runningstats")
 CHANNELS = {"resnet9_gray": 1}
@@ -178,6 +178,20 @@ def test_keys_and_shapes_of_the_patch_discriminator_are_the_published_ones(share
     assert {PATCH_DISCRIMINATOR.name(key): tuple(shape) for key, shape, _ in keys} == {
         key: tuple(value.shape) for key, value in patch_discriminator(channels=64, in_channels=3).state_dict().items()
     }
+
+
+PIXEL_DISCRIMINATOR = KeyMap({"net.0": "initial.conv", "net.2": "middle.conv", "net.5": "head"})
+
+
+@torch.no_grad()
+def test_the_pixel_discriminator_judges_as_published(shared: Path) -> None:
+    expected = golden(shared, "cyclegan_d_pixel")
+    keys = json.loads((shared / "goldens/gan/cyclegan_d_pixel_keys.json").read_text())
+    width = {64: 8, 128: 16}
+    narrow = fill_keys([(key, [width.get(size, size) for size in shape], dtype) for key, shape, dtype in keys])
+    network = PixelDiscriminator(channels=8, in_channels=3)
+    network.load_state_dict(match(narrow, network.state_dict(), PIXEL_DISCRIMINATOR, where="pixel")[0])
+    assert_close(network(expected["x"])[-1], expected["out"], rtol=0, atol=1e-5)
 
 
 def patch_discriminator(channels: int, in_channels: int) -> PatchDiscriminator:

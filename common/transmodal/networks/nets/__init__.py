@@ -1,5 +1,6 @@
 """Whole networks, 2D and 3D from one class."""
 
+from transmodal.networks.nets.pixel_discriminator import PixelDiscriminator
 from transmodal.networks.nets.resnet_generator import ResNetGenerator
 
-__all__ = ["ResNetGenerator"]
+__all__ = ["PixelDiscriminator", "ResNetGenerator"]
