@@ -22,7 +22,9 @@ CONFIG = """
     "discriminator_optimizer": {"_target_": "torch.optim.Adam", "params": "$@discriminator.parameters()", "lr": 0.01},
     "decay": {"_target_": "transmodal.schedulers.LinearDecay", "constant_epochs": 1, "decay_epochs": 1},
     "generator_schedule": {
-        "_target_": "torch.optim.lr_scheduler.LambdaLR", "optimizer": "@generator_optimizer", "lr_lambda": "$@decay.factor"
+        "_target_": "torch.optim.lr_scheduler.LambdaLR",
+        "optimizer": "@generator_optimizer",
+        "lr_lambda": "$@decay.factor",
     },
     "pool": {"_target_": "transmodal.data.ImagePool", "size": 2},
     "ema": {"_target_": "transmodal.handlers.EMAHandler", "network": "@network", "average": "@average", "decay": 0.5},
