@@ -46,7 +46,7 @@ def value(command: list[str], flag: str) -> str:
 def test_without_options_phantoms_are_translated_from_mr(given: Callable[..., None]) -> None:
     given()
     options, more = quickstart._options()
-    assert vars(options) == {"data": None, "output": "quickstart", "source": "mr", "epochs": 8, "phantoms": 10}
+    assert vars(options) == {"data": None, "output": "quickstart", "source": "mr", "epochs": 10, "phantoms": 10}
     assert more == []
 
 

@@ -24,7 +24,7 @@ CONFIG = """
     "generator_schedule": {
         "_target_": "torch.optim.lr_scheduler.LambdaLR",
         "optimizer": "@generator_optimizer",
-        "lr_lambda": "$@decay.factor",
+        "lr_lambda": "$@decay.factor"
     },
     "pool": {"_target_": "transmodal.data.ImagePool", "size": 2},
     "ema": {"_target_": "transmodal.handlers.EMAHandler", "network": "@network", "average": "@average", "decay": 0.5},
