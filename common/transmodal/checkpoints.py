@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,13 @@ class KeyMap:
         names: published key, or its beginning up to a dot, to ours; the longest that fits wins, and ``""`` fits all.
         dropped: pattern of a whole published key that is left out, to the reason why nothing is lost.
         zeroed: pattern of a whole key of ours that may be absent and is then zero, to the reason why that is exact.
+        transposed: pattern of a whole published key whose matrix is stored the other way round, to the reason.
     """
 
     names: Mapping[str, str]
     dropped: Mapping[str, str] = field(default_factory=dict)
     zeroed: Mapping[str, str] = field(default_factory=dict)
+    transposed: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, published: str) -> str | None:
         """Our key for a published one, or None where the map has no place for it."""
@@ -48,6 +50,11 @@ class KeyMap:
             if ours is not None:
                 return ".".join(part for part in [ours, *parts[length:]] if part)
         return None
+
+    def oriented(self, published: str, value: Tensor) -> Tensor:
+        """A published tensor as ours has it: a matrix stored the other way round is turned, all else stays."""
+        turned = value.ndim == 2 and _reason(self.transposed, published) is not None
+        return value.t().contiguous() if turned else value
 
 
 UNCHANGED = KeyMap({"": ""})
@@ -61,11 +68,13 @@ class Published:
         title: what it is, for the reader.
         definition: the network it belongs to, as bundle JSON with ``_target_``.
         key_map: from its keys to those of that network.
+        settings: values that it needs elsewhere in the bundle's config, by their ids.
     """
 
     title: str
     definition: Mapping[str, Any]
     key_map: KeyMap
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,7 @@ class MatchReport:
         values: numbers loaded, all tensors together.
         dropped: published key to the reason for leaving it out.
         zeroed: our key to the reason for its zeros.
+        transposed: published key to the reason why its matrix was turned.
     """
 
     source: str
@@ -85,10 +95,12 @@ class MatchReport:
     values: int
     dropped: Mapping[str, str]
     zeroed: Mapping[str, str]
+    transposed: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         lines = [f"{self.source}: {len(self.loaded)} tensors ({self.values:,} values) loaded, none left over"]
-        for verb, reasons in (("dropped", self.dropped), ("set to zero", self.zeroed)):
+        fates = (("dropped", self.dropped), ("set to zero", self.zeroed), ("transposed", self.transposed))
+        for verb, reasons in fates:
             for reason in dict.fromkeys(reasons.values()):
                 keys = [key for key, why in reasons.items() if why == reason]
                 lines.append(f"  {len(keys)} {verb}, because {reason}: {_shortened(keys, longest=6)}")
@@ -104,24 +116,46 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     Raises:
         InputError: if the file is missing, is no such checkpoint, or holds anything but tensors.
     """
+    return state_dict_in(read_safely(path), where=path)
+
+
+def read_safely(path: str | Path, allowed: Sequence[type] = ()) -> object:
+    """Unpickle tensors, plain containers and instances of the ``allowed`` classes, whose code does not run either.
+
+    Raises:
+        InputError: if the file is missing, holds other objects or is damaged.
+    """
     path = Path(path)
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
         raise InputError(path, found=what, wanted="a PyTorch checkpoint", remedy="check the path")
-    state = _unpickled(path)
+    with torch.serialization.safe_globals([*allowed]):
+        return _unpickled(path)
+
+
+def state_dict_in(content: object, where: str | Path) -> dict[str, Tensor]:
+    """The state dict in what a file held, as :func:`read_checkpoint` returns it.
+
+    Args:
+        content: a state dict, or a dict with one under ``state_dict``, ``model`` or ``model_state``.
+        where: the file, for the error.
+    Raises:
+        InputError: if there is none, or if it holds anything but tensors.
+    """
+    state = content
     for layout in LAYOUTS:
         if isinstance(state, Mapping) and isinstance(state.get(layout), Mapping):
             state = state[layout]
             break
     if not isinstance(state, Mapping) or not state:
-        raise _not_a_state_dict(path, f"a {type(state).__name__}" if state else "nothing in it")
+        raise _not_a_state_dict(where, f"a {type(state).__name__}" if state else "nothing in it")
     others = [
         f"{key} ({type(value).__name__})"
         for key, value in state.items()
         if not (isinstance(key, str) and isinstance(value, Tensor))
     ]
     if others:
-        raise _not_a_state_dict(path, f"entries that are no named tensors: {_shortened(others)}")
+        raise _not_a_state_dict(where, f"entries that are no named tensors: {_shortened(others)}")
     while all(key.startswith("module.") for key in state):
         state = {key.removeprefix("module."): value for key, value in state.items()}
     return {key: value.detach() for key, value in state.items()}
@@ -142,6 +176,7 @@ def match(
     Raises:
         InputError: if a key is unknown, missing, claimed twice, of another shape or not finite; it lists all of them.
     """
+    state = {published: key_map.oriented(published, value) for published, value in state.items()}
     loaded, dropped, faults = _place(state, expected, key_map)
     placed = {ours: state[published] for published, ours in loaded.items()}
     reasons = {ours: _reason(key_map.zeroed, ours) for ours in expected if ours not in placed}
@@ -159,7 +194,8 @@ def match(
         for ours, like in expected.items()
     }
     values = sum(tensor.numel() for tensor in placed.values())
-    return complete, MatchReport(str(where), loaded, values, dropped, zeroed)
+    turned = {key: reason for key in loaded if (reason := _reason(key_map.transposed, key)) is not None}
+    return complete, MatchReport(str(where), loaded, values, dropped, zeroed, turned)
 
 
 def _place(
@@ -237,7 +273,7 @@ def _unpickled(path: Path) -> object:
         raise _not_a_state_dict(path, f"a file that PyTorch cannot read ({why})") from error
 
 
-def _not_a_state_dict(path: Path, found: str) -> InputError:
+def _not_a_state_dict(path: str | Path, found: str) -> InputError:
     return InputError(
         path,
         found=found,

@@ -60,6 +60,8 @@ def test_no_id_of_a_config_is_without_use(bundle: Path, config: str) -> None:
     """An id that nothing refers to is a slip of the pen: an overlay with it changes nothing."""
     base = Bundle(bundle).base_of(config)
     below = text_of(bundle, base) if base else {}
+    if base:  # what sizes a training may also say what evaluation needs
+        below = text_of(bundle, "evaluate") | below
     overlay = text_of(bundle, config)
     used = set(re.findall(r"[@%]([A-Za-z_]\w*)", json.dumps(below | overlay))) | READ_FROM_OUTSIDE | below.keys()
     assert [key for key in overlay if key.lstrip("+").partition("#")[0] not in used] == []

@@ -82,6 +82,37 @@ TINY = {
             "pool_size": 0,
         },
     ),
+    "ct_mr_syndiff_translation": Tiny(
+        network={
+            "channels": 8,
+            "channel_mult": [1, 2],
+            "num_res_blocks": 1,
+            "attention": [False, True],
+            "latent_dim": 4,
+            "style_dim": 8,
+            "pixdim": [12.0, 12.0, -1.0],
+            "patch": [24, 24],
+        },
+        training={
+            "estimator_channels": 4,
+            "critic_channels": 4,
+            "critic_def#multipliers": [2, 2],
+            "patch_critic_channels": 4,
+            "max_epochs": 1,
+            "val_interval": 1,
+            "generator_rate": 0.02,  # the output starts at a constant, which two iterations are to leave
+            "ema_decay": 0.0,
+        },
+        directions=(Direction(("mr",), "ct", {"source": "mr"}), Direction(("ct",), "mr", {"source": "ct"})),
+        phantoms={"shape": (24, 26, 2), "modalities": ("ct", "mr", "mask")},
+        unknown={"source": "pet"},
+        comparable={
+            "adam": {"_target_": "torch.optim.SGD", "_mode_": "callable"},
+            "generator_rate": 5e-5,
+            "critic_rate": 5e-5,
+            "critic_def#std_group": 1,
+        },
+    ),
 }
 """One row per bundle, by its name."""
 

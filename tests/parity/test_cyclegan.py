@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from cyclegan_bundle.networks import GreyImages
-from cyclegan_bundle.published import generator_names, recognise
+from cyclegan_bundle.published import recognise
 from monai.bundle import ConfigParser
 from monai.networks.nets import PatchDiscriminator
 from torch import Tensor, nn
@@ -20,18 +20,11 @@ from tests.parity.fill import fill, fill_keys
 from transmodal.checkpoints import KeyMap, match
 from transmodal.errors import InputError
 from transmodal.networks.nets import PixelDiscriminator, ResNetGenerator
+from transmodal.published import patch_discriminator_names, resnet_generator_names
 
 GENERATORS = ("resnet9", "resnet9_gray", "resnet9_batchnorm", "resnet9_legacy_runningstats")
 CHANNELS = {"resnet9_gray": 1}
-PATCH_DISCRIMINATOR = KeyMap(
-    {
-        "model.0": "initial_conv.conv",
-        "model.2": "0.conv",
-        "model.5": "1.conv",
-        "model.8": "2.conv",
-        "model.11": "final_conv.conv",
-    }
-)
+PATCH_DISCRIMINATOR = KeyMap(patch_discriminator_names())
 
 
 def published_state(shared: Path, name: str, width: int, channels: int = 3) -> dict[str, Tensor]:
@@ -119,7 +112,7 @@ def test_keys_and_shapes_are_those_of_the_published_full_size(
     keys = json.loads((shared / "goldens/gan" / f"cyclegan_g_{variant}_keys.json").read_text())
     with torch.device("meta"):
         network = ResNetGenerator(in_channels=3, out_channels=3, **arguments)
-    key_map = KeyMap(generator_names(arguments.get("num_blocks", 9), dropout="dropout" in arguments))
+    key_map = KeyMap(resnet_generator_names(arguments.get("num_blocks", 9), dropout="dropout" in arguments))
     assert {key_map.name(key): tuple(shape) for key, shape, _ in keys} == {
         key: tuple(value.shape) for key, value in network.state_dict().items()
     }

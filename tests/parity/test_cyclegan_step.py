@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from cyclegan_bundle.objective import CycleGANObjective
-from cyclegan_bundle.published import generator_names
 from monai.losses import PatchAdversarialLoss
 from monai.networks.nets import PatchDiscriminator
 from torch import Tensor, nn
@@ -24,6 +23,7 @@ from transmodal.checkpoints import KeyMap
 from transmodal.data.pool import ImagePool
 from transmodal.engines import AlternatingTrainer, Phase
 from transmodal.networks.nets import ResNetGenerator
+from transmodal.published import resnet_generator_names
 
 WEIGHTS = {"cycle": 10.0, "identity": 5.0}
 
@@ -50,7 +50,7 @@ class Step:
         arrays = np.load(shared / "goldens/gan/cyclegan_train_step_golden.npz")
         self.expected = {key: torch.from_numpy(arrays[key]) for key in arrays.files}
         self.config = json.loads((shared / "goldens/gan/cyclegan_train_step_config.json").read_text())
-        generator = KeyMap(generator_names(9))
+        generator = KeyMap(resnet_generator_names(9))
         critic = {"spatial_dims": 2, "channels": 8, "in_channels": 1, "num_layers_d": 3, "bias": True}
         norm = ("INSTANCE", {"affine": False})
         self.to_mr, self.to_ct = (filled(ResNetGenerator(channels=8), generator, f"G_{name}.") for name in "AB")

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cyclegan_bundle.published import generator_names
 from torch.testing import assert_close
 
 from tests.parity.fill import fill_keys, image
 from transmodal.checkpoints import KeyMap, match
 from transmodal.networks.nets import ResNetGenerator
+from transmodal.published import resnet_generator_names
 
-KEY_MAP = KeyMap(generator_names(num_blocks=6))
+KEY_MAP = KeyMap(resnet_generator_names(num_blocks=6))
 
 
 def published(shared: Path, name: str, channels: int) -> ResNetGenerator:

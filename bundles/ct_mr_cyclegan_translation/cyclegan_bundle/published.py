@@ -11,6 +11,7 @@ from torch import Tensor
 
 from transmodal.checkpoints import KeyMap, Published
 from transmodal.errors import InputError
+from transmodal.published import resnet_generator_names
 
 REFUSED = {
     r"model\.model\..*": "a U-Net generator (`--netG unet_128` or `unet_256`)",
@@ -61,28 +62,13 @@ def recognise(state: Mapping[str, Tensor], where: str | Path) -> Published:
         f"ResNet generator of {len(blocks)} blocks, {first.shape[0]} wide, {first.shape[1]} → {last.shape[0]} channels"
         f", {'batch' if batch_norm else 'instance'} norm{', dropout' if dropout else ''}"
     )
-    names = generator_names(len(blocks), dropout)
+    names = resnet_generator_names(len(blocks), dropout)
     if first.shape[1] != 1 or last.shape[0] != 1:
         names = {published: f"network.{ours}" for published, ours in names.items()}
         grey = {"_target_": "cyclegan_bundle.networks.GreyImages", "channels": first.shape[1]}
         definition = {**grey, "network": definition}
     key_map = KeyMap(names, zeroed=UNCOUNTED) if batch_norm else KeyMap(names, dropped=DROPPED, zeroed=ZEROED)
     return Published(title, definition, key_map)
-
-
-def generator_names(num_blocks: int, dropout: bool = False) -> dict[str, str]:
-    """Published module names of the ResNet generator, which number its layers, to those of ``ResNetGenerator``."""
-    names = {"model.1": "stem.conv", "model.2": "stem.norm"}
-    names |= {"model.4": "down.0.conv", "model.5": "down.0.norm", "model.7": "down.1.conv", "model.8": "down.1.norm"}
-    second = 6 if dropout else 5
-    for index in range(num_blocks):
-        published, ours = f"model.{10 + index}.conv_block", f"blocks.{index}"
-        names |= {f"{published}.1": f"{ours}.conv1", f"{published}.2": f"{ours}.norm1"}
-        names |= {f"{published}.{second}": f"{ours}.conv2", f"{published}.{second + 1}": f"{ours}.norm2"}
-    tail = 10 + num_blocks
-    names |= {f"model.{tail}": "up.0.conv", f"model.{tail + 1}": "up.0.norm"}
-    names |= {f"model.{tail + 3}": "up.1.conv", f"model.{tail + 4}": "up.1.norm", f"model.{tail + 7}": "head"}
-    return names
 
 
 def _refusal(where: str | Path, found: str) -> InputError:

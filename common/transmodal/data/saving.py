@@ -30,16 +30,20 @@ class CaseLayout(FolderLayoutBase):
     def __init__(self, output_dir: str, name: str, extension: str = ".nii.gz") -> None:
         self.output_dir, self.name, self.extension = Path(output_dir), name, extension
 
-    def filename(self, case: str = "case", **_: Any) -> Path:
-        """Path of a case's file; its folder is made."""
-        path = self.output_dir / case / f"{self.name}{self.extension}"
+    def filename(self, case: str = "case", suffix: str = "", **_: Any) -> Path:
+        """Path of a case's file, ``suffix`` following the name; its folder is made."""
+        path = self.output_dir / case / f"{self.name}{suffix}{self.extension}"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
 
 def case_of(meta: Mapping[str, Any], transform: Any = None) -> dict[str, str]:
-    """The ``output_name_formatter`` of ``SaveImaged``: a sample's case, from the metadata its reader left."""
-    return {"case": str(meta.get("case") or Path(str(meta.get("filename_or_obj", "case"))).name.split(".")[0])}
+    """The ``output_name_formatter`` of ``SaveImaged``: a sample's case, from the metadata its reader left.
+
+    A transform that makes a second image of a case, such as an uncertainty map, says so by ``meta["suffix"]``.
+    """
+    case = str(meta.get("case") or Path(str(meta.get("filename_or_obj", "case"))).name.split(".")[0])
+    return {"case": case, "suffix": str(meta.get("suffix", ""))}
 
 
 class AtomicNibabelWriter(NibabelWriter):

@@ -24,7 +24,7 @@ __all__ = ["UnpairedSampler", "UnpairedSlices"]
 Draw = tuple[int, int, int]
 
 
-class UnpairedSlices(Dataset[dict[str, Tensor]]):
+class UnpairedSlices(Dataset[dict[str, Tensor | int]]):
     """Slices of a source and of a target domain, each drawn for itself.
 
     An item is a pure function of its index ``(i, j, seed)``: slice ``i`` of the source domain, slice ``j`` of the
@@ -61,15 +61,20 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return max(self.lengths)
 
-    def __getitem__(self, index: Draw | int) -> dict[str, Tensor]:
-        """``{"image": source slice, "label": target slice}``, (C, H, W) in [-1, 1], float32."""
+    def __getitem__(self, index: Draw | int) -> dict[str, Tensor | int]:
+        """``{"image": source slice, "label": target slice, "seed": the draw's seed}``.
+
+        Slices are (C, H, W) in [-1, 1], float32. From the seed, (B,) int64 in a batch, an objective draws its noise for
+        each sample, so that batches and ranks change nothing there either.
+        """
         if isinstance(index, int):  # a plain loader without our sampler
             index = (index % self.lengths[0], index % self.lengths[1], index)
         *numbers, seed = index
-        return {
+        slices = {
             key: self._augmented(domain[number], (seed + salt) % 2**32)
             for salt, (key, domain, number) in enumerate(zip(self.keys, self.domains, numbers, strict=True))
         }
+        return {**slices, "seed": seed}
 
     def _augmented(self, sample: dict[str, Tensor], seed: int) -> Tensor:
         if self.augmentation is not None:

@@ -5,7 +5,7 @@ from transmodal.handlers.ema import EMAHandler
 from transmodal.handlers.figures import SliceView, draw_translations, mid_body_view
 from transmodal.handlers.progress import EpochLosses, LossProgressBar
 from transmodal.handlers.report import EvaluationReport
-from transmodal.handlers.resume import Resume
+from transmodal.handlers.resume import Resume, training_state
 from transmodal.handlers.validation import EpochValidation
 from transmodal.handlers.weights import BestWeights, LastWeights
 
@@ -22,4 +22,5 @@ __all__ = [
     "SliceView",
     "draw_translations",
     "mid_body_view",
+    "training_state",
 ]

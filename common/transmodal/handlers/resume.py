@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -140,15 +140,9 @@ class Resume:
         ranks = _gathered({"random": random_state(engine.state.device), "state": mine})
         if engine.state.rank != 0:
             return
-        content = {
-            "epoch": epoch,
-            "settings": self.settings,
-            "epoch_length": engine.state.epoch_length,
-            "state": {name: item.state_dict() for name, item in self.state.items() if not _per_rank(item)},
-            "scaler": None if scaler is None else scaler.state_dict(),
-            "validator": None if self.validator is None else _best_of(self.validator),
-            "ranks": ranks,
-        }
+        content = training_state(self.state, epoch, engine.state.epoch_length, self.settings, ranks)
+        content["scaler"] = None if scaler is None else scaler.state_dict()
+        content["validator"] = None if self.validator is None else _best_of(self.validator)
         write_checkpoint(content, self.path)
         if not self._proven:  # better to learn of an unreadable state now than when it is needed
             self._prove()
@@ -204,6 +198,7 @@ class Resume:
     def _check(self, content: Mapping[str, Any]) -> None:
         """Refuse a file of another training before anything is changed."""
         before = content.get("settings", {})
+        before = self.settings if before is None else before
         changed = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
         if changed:
             differences = (f"{name} {before.get(name)} where it now is {self.settings.get(name)}" for name in changed)
@@ -222,6 +217,33 @@ class Resume:
             wanted="the state of a training of this configuration",
             remedy="resume with the configuration that wrote the file; to start anew remove it or set resume to false",
         )
+
+
+def training_state(
+    state: Mapping[str, Stateful],
+    epoch: int,
+    epoch_length: int,
+    settings: Mapping[str, Any] | None = None,
+    ranks: Sequence[Mapping[str, Any]] = ({"state": {}},),
+) -> dict[str, Any]:
+    """What :class:`Resume` reads from its file; by it a training can also start from states made elsewhere.
+
+    Args:
+        state: as for :class:`Resume`.
+        epoch: complete epochs.
+        epoch_length: iterations of each.
+        settings: as for :class:`Resume`; None of a training that has none of them to be compared.
+        ranks: of each process its random state and the states that it has by itself.
+    """
+    return {
+        "epoch": epoch,
+        "settings": None if settings is None else dict(settings),
+        "epoch_length": epoch_length,
+        "state": {name: item.state_dict() for name, item in state.items() if not _per_rank(item)},
+        "scaler": None,
+        "validator": None,
+        "ranks": list(ranks),
+    }
 
 
 def _first_line(error: Exception) -> str:

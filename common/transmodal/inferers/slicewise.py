@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from transmodal.errors import InputError
 
-__all__ = ["SliceWiseInferer", "TargetInferer"]
+__all__ = ["NumberedInferer", "SliceWiseInferer", "TargetInferer"]
 
 
 class TargetInferer(Inferer):
@@ -35,6 +36,21 @@ class TargetInferer(Inferer):
         return translated
 
 
+class NumberedInferer(Inferer):
+    """A slice inferer that wants to know which slices of a volume it gets, for instance to draw noise for each."""
+
+    @abstractmethod
+    def __call__(
+        self,
+        inputs: Tensor,
+        network: Callable[..., Tensor],
+        *args: Any,
+        numbers: Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Translate slices (N, C, H, W), whose numbers in their volume are ``numbers``; 0 to N - 1 if not given."""
+
+
 class SliceWiseInferer(Inferer):
     """Apply a slice inferer along one axis of a volume.
 
@@ -43,7 +59,8 @@ class SliceWiseInferer(Inferer):
     are not: MONAI Deploy hands over every tensor beside the image, such as the body mask of the whole volume.
 
     Args:
-        inferer: what translates slices (N, C, H, W).
+        inferer: what translates slices (N, C, H, W). A :class:`NumberedInferer` also gets their numbers along the axis,
+            counted from 0 in each volume; those of pictures are their places in the batch.
         axis: spatial axis that numbers the slices: 0, 1 or 2 (2 is axial after orientation to RAS).
         batch_size: slices translated together.
         amp: run the network under bfloat16 autocast; results come back in float32.
@@ -79,12 +96,14 @@ class SliceWiseInferer(Inferer):
         """Translate a batch of volumes (B, C, H, W, D), or of pictures (B, C, H, W), in [-1, 1]."""
         plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
         if plain.ndim == 4:
-            return self._like(inputs, self._translate(plain, network))
+            return self._like(inputs, self._translate(plain, network, range(len(plain))))
         axis = self.axis + 2
         slices = plain.movedim(axis, 1).flatten(0, 1)
         translated: Tensor | None = None
         for start in range(0, len(slices), self.batch_size):
-            batch = self._translate(slices[start : start + self.batch_size], network)
+            chosen = slices[start : start + self.batch_size]
+            numbers = [position % plain.shape[axis] for position in range(start, start + len(chosen))]
+            batch = self._translate(chosen, network, numbers)
             if translated is None:
                 translated = plain.new_empty((len(slices), *batch.shape[1:]), dtype=torch.float32)
             translated[start : start + len(batch)] = batch
@@ -98,13 +117,16 @@ class SliceWiseInferer(Inferer):
         result: Tensor = convert_to_dst_type(translated, dst=inputs, dtype=torch.float32)[0]
         return result
 
-    def _translate(self, slices: Tensor, network: Callable[..., Tensor]) -> Tensor:
+    def _translate(self, slices: Tensor, network: Callable[..., Tensor], numbers: Sequence[int]) -> Tensor:
         device = _device_of(network, slices.device)
         slices = slices.to(device)
         if self.channels_last:
             slices = slices.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.amp):
-            translated: Tensor = self.inferer(slices, network)
+            if isinstance(self.inferer, NumberedInferer):
+                translated = self.inferer(slices, network, numbers=numbers)
+            else:
+                translated = self.inferer(slices, network)
         return translated.float()
 
 

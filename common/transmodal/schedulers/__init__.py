@@ -1,5 +1,7 @@
 """Schedules: of learning rates, and of diffusion."""
 
+from transmodal.schedulers.ddgan import DDGANScheduler
 from transmodal.schedulers.linear_decay import LinearDecay
+from transmodal.schedulers.noise import SeededNoise, mixed
 
-__all__ = ["LinearDecay"]
+__all__ = ["DDGANScheduler", "LinearDecay", "SeededNoise", "mixed"]

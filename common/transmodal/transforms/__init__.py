@@ -5,9 +5,11 @@ from transmodal.transforms.geometry import EnsureVolumed, SameGridd, SpacingWith
 from transmodal.transforms.intensity import (
     HounsfieldWindow,
     IntensityScale,
+    IntensityWindow,
     RestoreModalityd,
     RobustPercentiles,
     ScaleModalityd,
+    SplitDeviationd,
     scale_of,
 )
 from transmodal.transforms.loading import CheckedLoadImaged
@@ -19,10 +21,12 @@ __all__ = [
     "EnsureVolumed",
     "HounsfieldWindow",
     "IntensityScale",
+    "IntensityWindow",
     "RestoreModalityd",
     "RobustPercentiles",
     "SameGridd",
     "ScaleModalityd",
     "SpacingWithinToleranced",
+    "SplitDeviationd",
     "scale_of",
 ]

@@ -13,11 +13,21 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
+from monai.utils import ensure_tuple
 from torch import Tensor
 
 from transmodal.errors import InputError
 
-__all__ = ["HounsfieldWindow", "IntensityScale", "RestoreModalityd", "RobustPercentiles", "ScaleModalityd", "scale_of"]
+__all__ = [
+    "HounsfieldWindow",
+    "IntensityScale",
+    "IntensityWindow",
+    "RestoreModalityd",
+    "RobustPercentiles",
+    "ScaleModalityd",
+    "SplitDeviationd",
+    "scale_of",
+]
 
 BOUNDS = "intensity_bounds"
 
@@ -41,8 +51,48 @@ class IntensityScale(Protocol):
         ...
 
 
-class HounsfieldWindow:
-    """A fixed window in Hounsfield units.
+class IntensityWindow:
+    """A fixed window, for images on a known scale: normalised to [0, 1], or 8-bit pictures (0 to 255).
+
+    Args:
+        low, high: the values that become -1 and 1.
+        units: of these values, as figures and reports name them.
+        dtype: of restored images; whole numbers are rounded to.
+    Raises:
+        ValueError: if ``low >= high``.
+        InputError: if ``dtype`` is not a data type of torch.
+    """
+
+    def __init__(
+        self, low: float = 0.0, high: float = 1.0, units: str = "a.u.", dtype: torch.dtype = torch.float32
+    ) -> None:
+        if low >= high:
+            raise ValueError(f"a window in {units} needs low < high, got low={low} and high={high}")
+        if not isinstance(dtype, torch.dtype):
+            raise InputError(
+                f"{type(self).__name__}, dtype",
+                found=repr(dtype),
+                wanted="a data type of torch",
+                remedy='write "$torch.float32" or "$torch.uint8"',
+            )
+        self.low, self.high, self.units, self.dtype = float(low), float(high), units, dtype
+
+    def bounds(self, image: Tensor, mask: Tensor | None = None) -> tuple[float, float]:
+        """The window, whatever the image."""
+        return self.low, self.high
+
+    def scale(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Physical units to [-1, 1], clipping outside the window; any shape, floating point."""
+        return _to_unit(image, self.low, self.high)
+
+    def restore(self, scaled: Tensor, bounds: tuple[float, float] | None = None) -> Tensor:
+        """[-1, 1] to physical units, in ``dtype``."""
+        restored = _from_unit(scaled, *(bounds or (self.low, self.high)))
+        return (restored if self.dtype.is_floating_point else restored.round()).to(self.dtype)
+
+
+class HounsfieldWindow(IntensityWindow):
+    """A fixed window in Hounsfield units, restored to whole HU (int16).
 
     Args:
         low, high: the window's bounds in HU.
@@ -50,26 +100,8 @@ class HounsfieldWindow:
         ValueError: if ``low >= high``.
     """
 
-    units = "HU"
-    dtype = torch.int16
-
     def __init__(self, low: float = -1000.0, high: float = 2000.0) -> None:
-        if low >= high:
-            raise ValueError(f"an HU window needs low < high, got low={low} and high={high}")
-        self.low, self.high = float(low), float(high)
-
-    def bounds(self, image: Tensor, mask: Tensor | None = None) -> tuple[float, float]:
-        """The window, whatever the image."""
-        return self.low, self.high
-
-    def scale(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
-        """HU to [-1, 1], clipping outside the window; any shape, floating point."""
-        return _to_unit(image, self.low, self.high)
-
-    def restore(self, scaled: Tensor, bounds: tuple[float, float] | None = None) -> Tensor:
-        """[-1, 1] to whole HU (int16)."""
-        low, high = bounds or (self.low, self.high)
-        return _from_unit(scaled, low, high).round().to(self.dtype)
+        super().__init__(low, high, units="HU", dtype=torch.int16)
 
 
 class RobustPercentiles:
@@ -143,6 +175,44 @@ class ScaleModalityd(MapTransform):
             sample[key] = _to_unit(image, *bounds)
             if isinstance(sample[key], MetaTensor):
                 sample[key].meta[BOUNDS] = list(bounds)
+        return sample
+
+
+class SplitDeviationd(MapTransform):
+    """Move the standard deviation of several samples out of a prediction, in physical units.
+
+    It stands after the inverse of the preprocessing and before :class:`RestoreModalityd`. A prediction with an even
+    number of channels, two or more, is a mean followed by as many channels of deviation; one with a single channel, or
+    any other odd number, holds no deviation and stays as it is.
+
+    Args:
+        keys: predictions (C, H, W[, D]) in [-1, 1].
+        to: key of each deviation, float32: a width, so it is scaled but not shifted, and is never below 0.
+        modality: modality of the predictions.
+        intensity: intensity scale of each modality.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "pred",
+        to: KeysCollection = "pred_std",
+        *,
+        modality: str,
+        intensity: Mapping[str, IntensityScale],
+    ) -> None:
+        super().__init__(keys)
+        self.to = dict(zip(self.keys, ensure_tuple(to), strict=True))
+        low, high = scale_of(modality, intensity).restore(torch.tensor([-1.0, 1.0])).tolist()
+        self.half_width = (high - low) / 2
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        sample = dict(data)
+        for key in self.key_iterator(sample):
+            image = sample[key]
+            if len(image) % 2 == 0:
+                mean, deviation = image[: len(image) // 2], image[len(image) // 2 :]
+                sample[key] = mean
+                sample[self.to[key]] = (deviation.float() * self.half_width).clamp(min=0)
         return sample
 
 

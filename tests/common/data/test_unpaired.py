@@ -84,5 +84,13 @@ def test_worker_processes_change_nothing(dataset: UnpairedSlices) -> None:
     assert all(torch.equal(a, b) for a, b in zip(alone, workers, strict=True))
 
 
+def test_a_batch_carries_the_seed_of_each_draw(dataset: UnpairedSlices) -> None:
+    sampler = UnpairedSampler(dataset)
+    batches = list(DataLoader(dataset, sampler=sampler, batch_size=4))
+    assert all(set(batch) == {"image", "label", "seed"} for batch in batches)
+    assert all(batch["seed"].dtype == torch.int64 for batch in batches)
+    assert torch.cat([batch["seed"] for batch in batches]).tolist() == [seed for _, _, seed in sampler]
+
+
 def test_a_plain_loader_works_too(dataset: UnpairedSlices) -> None:
     assert len(list(DataLoader(dataset, batch_size=4))) == 2

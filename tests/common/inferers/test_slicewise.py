@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import pytest
 import torch
 from monai.data import MetaTensor, decollate_batch, list_data_collate
@@ -9,7 +12,7 @@ from monai.inferers import SimpleInferer
 from torch import Tensor, nn
 
 from transmodal.errors import InputError
-from transmodal.inferers import SliceWiseInferer, TargetInferer
+from transmodal.inferers import NumberedInferer, SliceWiseInferer, TargetInferer
 
 
 class Doubling(nn.Module):
@@ -26,6 +29,22 @@ class Doubling(nn.Module):
         return sign * (self.weight * image + image.mean(dim=(1, 2, 3), keepdim=True))
 
 
+class Numbering(NumberedInferer):
+    """Turns each slice into its number."""
+
+    def __call__(
+        self,
+        inputs: Tensor,
+        network: Callable[..., Tensor],
+        *args: Any,
+        numbers: Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        assert numbers is not None
+        assert len(numbers) == len(inputs)
+        return torch.tensor(numbers)[:, None, None, None].expand_as(inputs)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
 def test_equals_slice_by_slice(axis: int, batch_size: int) -> None:
@@ -40,6 +59,21 @@ def test_never_more_than_one_batch_of_slices_at_once() -> None:
     network = Doubling()
     SliceWiseInferer(SimpleInferer(), batch_size=4)(torch.randn(1, 1, 3, 3, 10), network)
     assert network.batches == [4, 4, 2]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_numbered_inferers_learn_the_number_of_each_slice_in_its_volume(axis: int, batch_size: int) -> None:
+    image = torch.zeros(2, 1, 5, 6, 7)
+    result = SliceWiseInferer(Numbering(), axis=axis, batch_size=batch_size)(image, Doubling())
+    expected = torch.arange(float(image.shape[axis + 2])).expand(2, 1, -1)
+    for lines in result.movedim(axis + 2, -1).flatten(2, 3).unbind(2):
+        assert torch.equal(lines, expected)
+
+
+def test_the_numbers_of_pictures_are_their_places_in_the_batch() -> None:
+    result = SliceWiseInferer(Numbering(), batch_size=2)(torch.zeros(3, 1, 4, 4), Doubling())
+    assert result[:, 0, 0, 0].tolist() == [0, 1, 2]
 
 
 def test_pictures_pass_through() -> None:

@@ -7,7 +7,14 @@ import torch
 from monai.data import MetaTensor
 
 from transmodal import InputError
-from transmodal.transforms import HounsfieldWindow, RestoreModalityd, RobustPercentiles, ScaleModalityd
+from transmodal.transforms import (
+    HounsfieldWindow,
+    IntensityWindow,
+    RestoreModalityd,
+    RobustPercentiles,
+    ScaleModalityd,
+    SplitDeviationd,
+)
 
 INTENSITY = {"ct": HounsfieldWindow(-1000, 2000), "mr": RobustPercentiles(0, 100, scale=1000)}
 
@@ -27,6 +34,36 @@ def test_hounsfield_window_restores_whole_hu() -> None:
 def test_hounsfield_window_refuses_an_empty_window() -> None:
     with pytest.raises(ValueError, match="low < high"):
         HounsfieldWindow(100, 100)
+
+
+def test_a_window_of_normalised_images_restores_them_in_float32() -> None:
+    image = torch.tensor([0.0, 0.123, 1.0])
+    restored = IntensityWindow().restore(IntensityWindow().scale(image))
+    assert restored.dtype == torch.float32
+    torch.testing.assert_close(restored, image)
+
+
+def test_a_window_clips_what_lies_outside() -> None:
+    values = torch.tensor([-0.05, 0.0, 0.5, 1.0, 1.2])
+    assert IntensityWindow(low=0, high=1).scale(values).tolist() == [-1.0, -1.0, 0.0, 1.0, 1.0]
+
+
+def test_a_window_of_8_bit_pictures_may_restore_whole_numbers() -> None:
+    window, image = IntensityWindow(0, 255, units="grey", dtype=torch.uint8), torch.arange(256.0)
+    restored = window.restore(window.scale(image))
+    assert (window.units, restored.dtype) == ("grey", torch.uint8)
+    assert restored.tolist() == image.tolist()
+
+
+def test_hounsfield_window_is_a_window_in_hu() -> None:
+    window = HounsfieldWindow()
+    assert isinstance(window, IntensityWindow)
+    assert (window.low, window.high, window.units, window.dtype) == (-1000.0, 2000.0, "HU", torch.int16)
+
+
+def test_a_window_refuses_a_data_type_given_as_text() -> None:
+    with pytest.raises(InputError, match="IntensityWindow, dtype: found 'float32'; wanted a data type of torch"):
+        IntensityWindow(dtype="float32")  # type: ignore[arg-type]
 
 
 def test_percentiles_are_taken_inside_the_mask_only() -> None:
@@ -91,3 +128,50 @@ def test_a_prediction_that_is_not_finite_is_refused() -> None:
 def test_an_unknown_modality_is_named() -> None:
     with pytest.raises(InputError, match=r"no scale for the modality 'pet'; wanted one of 'ct', 'mr'"):
         RestoreModalityd("pred", "pet", INTENSITY)
+
+
+@pytest.mark.parametrize(("modality", "half_width"), [("ct", 1500.0), ("mr", 500.0)])
+def test_a_deviation_becomes_a_width_in_physical_units(modality: str, half_width: float) -> None:
+    pred = torch.stack([torch.tensor([[-1.0, 0.0], [0.5, 1.0]]), torch.tensor([[0.0, 0.1], [0.25, 2.0]])])
+    sample = SplitDeviationd(modality=modality, intensity=INTENSITY)({"pred": pred})
+    assert torch.equal(sample["pred"], pred[:1])
+    assert sample["pred_std"].dtype == torch.float32
+    torch.testing.assert_close(sample["pred_std"], half_width * pred[1:])
+
+
+def test_a_deviation_is_never_below_zero() -> None:
+    pred = torch.tensor([0.3, -0.001])[:, None, None]
+    assert SplitDeviationd(modality="ct", intensity=INTENSITY)({"pred": pred})["pred_std"].tolist() == [[[0.0]]]
+
+
+def test_every_channel_of_an_image_has_its_deviation() -> None:
+    pred = torch.arange(4.0)[:, None, None] / 4
+    sample = SplitDeviationd("x", "spread", modality="mr", intensity=INTENSITY)({"x": pred})
+    assert sample["x"].flatten().tolist() == [0.0, 0.25]
+    assert sample["spread"].flatten().tolist() == [250.0, 375.0]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_prediction_without_deviation_stays_as_it_is(channels: int) -> None:
+    pred = torch.rand(channels, 2, 2)
+    sample = SplitDeviationd(modality="ct", intensity=INTENSITY)({"pred": pred})
+    assert list(sample) == ["pred"]
+    assert sample["pred"] is pred
+
+
+def test_mean_and_deviation_keep_the_grid_each_for_itself() -> None:
+    affine = torch.diag(torch.tensor([2.0, 3.0, 4.0, 1.0], dtype=torch.float64))
+    pred = MetaTensor(torch.rand(2, 3, 3, 3), affine=affine, meta={"case": "p7"})
+    sample = SplitDeviationd(modality="ct", intensity=INTENSITY)({"pred": pred})
+    for key in ("pred", "pred_std"):
+        assert sample[key].shape == (1, 3, 3, 3)
+        assert torch.equal(sample[key].affine, affine)
+    sample["pred"].meta["case"] = "changed"
+    assert sample["pred_std"].meta["case"] == "p7"
+
+
+def test_a_split_mean_is_restored_to_physical_units() -> None:
+    sample = SplitDeviationd(modality="ct", intensity=INTENSITY)({"pred": torch.zeros(2, 2, 2)})
+    restored = RestoreModalityd("pred", "ct", INTENSITY)(sample)
+    assert restored["pred"].dtype == torch.int16
+    assert restored["pred"].unique().tolist() == [500]
