@@ -11,7 +11,7 @@ from typing import Any
 import fire
 
 from intake.conversion import convert
-from intake.formats import FORMATS
+from intake.formats import make_format
 from intake.report import errors_text, report
 from intake.survey import Survey, survey
 from transmodal.data import read_sections, split_cases, write_sections
@@ -21,6 +21,7 @@ from transmodal.data.sections import LIST_NAME
 from transmodal.errors import InputError
 
 Sections = dict[str, list[Case]]
+HELD_OUT = 0.15
 
 
 def share(value: Any, name: str) -> float | list[str]:
@@ -43,7 +44,7 @@ def read_or_split(dataset_dir: Path, validation: Any, test: Any, seed: int) -> t
     if dataset_dir.suffix == ".json":
         return read_sections(dataset_dir), {"datalist": str(dataset_dir)}
     cases = discover_cases(dataset_dir)
-    made: dict[str, Any] = {"validation": share(validation, "--validation"), "test": share(test, "--test")}
+    made: dict[str, Any] = dict(zip(("validation", "test"), _shares(validation, test, HELD_OUT), strict=True))
     images = {name for case in cases for name in case_files(case)} - set(LABELS)
     return split_cases(cases, **made, seed=seed, pairs=sorted(images)), made | {"seed": seed}
 
@@ -80,22 +81,27 @@ def see(sections: Sections, check: bool) -> Survey | None:
 
 
 def convert_layout(
-    source: Path, name: str, output: str | None, modalities: dict[str, str], shares: Sequence[Any], **options: Any
+    source: Path,
+    name: str,
+    output: str | None,
+    modalities: dict[str, str],
+    held_out: tuple[Any, Any, int],
+    **options: Any,
 ) -> None:
     """Convert a data set of another layout; see :func:`main`."""
-    if name not in FORMATS:
-        raise InputError("--from", found=name, wanted=f"one of {', '.join(FORMATS)}", remedy="correct the name")
+    options = {option: value for option, value in options.items() if value is not None}
+    form = make_format(name, modalities, options)
     if output is None:
         raise InputError("--output", found="none", wanted="a new folder for the data set", remedy="add --output DIR")
-    form = FORMATS[name](modalities, **options)
-    made = {"from": name, "source": str(source), "modalities": modalities, **options}
+    made = {"from": name, "source": str(source), "modalities": form.modalities, **options}
     place = Path(os.path.abspath(str(output)))
-    sections, errors = convert(source, form, place, made, *shares)
+    validation, test, seed = held_out
+    sections, errors = convert(source, form, place, made, *_shares(validation, test, form.held_out), seed)
     if errors:
         print(errors_text(errors), file=sys.stderr)
         sys.exit(1)
-    if options["patient"] is None:
-        print("warning: each picture counts as a patient; --patient REGEX keeps slices of one patient together\n")
+    if form.warnings:
+        print("\n".join([*(f"warning: {text}" for text in form.warnings), ""]))
     see(sections, check=True)
     print(f"\nwrote {place} with its {LIST_NAME}")
 
@@ -103,8 +109,8 @@ def convert_layout(
 def main(
     dataset_dir: str,
     *classes: str,
-    validation: Any = 0.15,
-    test: Any = 0.15,
+    validation: Any = None,
+    test: Any = None,
     seed: int = 0,
     output: str | None = None,
     check: bool = True,
@@ -113,6 +119,8 @@ def main(
     b: str | None = None,
     window: Any = None,
     patient: str | None = None,
+    paired: bool | None = None,
+    slice_thickness: float | None = None,
     **other: Any,
 ) -> None:
     """Check a data set image by image and split it by patient; exit status 1 on any error.
@@ -122,31 +130,40 @@ def main(
     With --from, first convert another layout into a new folder; the original is only read:
       --from pictures-ab        trainA trainB testA testB, as for CycleGAN; name the modalities with --a and --b
       --from pictures-classes   train/CLASS test/CLASS, as for StarGAN; name the modalities as CLASS=MODALITY
+      --from pictures-patients  CT/PATIENT MRT1/PATIENT, as for SynDiff on CT and MR: the slices of a patient become a
+                                volume, sorted by the numbers in their names; CLASS=MODALITY for other folder names
+      --from mat                data_train_T1.mat data_val_T2.mat ..., or only T1.mat T2.mat, which all train, as for
+                                SynDiff: HDF5 with data_fs of (N, W, H). Each slice becomes a case of one contrast,
+                                because index i of both is often not one place; --paired True makes pairs of them.
+                                Constant slices are left out. CONTRAST=MODALITY, such as PD=mr, for other names
 
     For example: tools/datalist.py data/pelvis --validation STS_012,STS_034 --test 0.2 --output dataset.json
                  tools/datalist.py pictures --from pictures-ab --a ct --b mr --window=-1000,1040 --output data/slices
+                 tools/datalist.py ixi --from mat --output data/ixi
 
     Args:
         dataset_dir: folder of cases, as <case>/<modality>.<extension>; or a dataset.json, which is checked as it is.
-        classes: CLASS=MODALITY, for pictures-classes.
-        validation: fraction of the patients, or names of cases: a,b,c.
-        test: fraction of the patients, or names of cases.
+        classes: CLASS=MODALITY, for pictures-classes, pictures-patients and mat.
+        validation: fraction of the patients, or names of cases: a,b,c; 0.15 by default, and nothing for mat.
+        test: fraction of the patients, or names of cases; default as for validation.
         seed: another number makes another split.
         output: file to write the split into, nothing by default; with --from, the new folder.
         check: read every image; False only makes the list.
         force: replace an output that is different.
         a: modality of domain A of pictures-ab.
         b: modality of domain B of pictures-ab.
-        window: LOW,HIGH, the Hounsfield units of black and white in CT pictures.
+        window: LOW,HIGH, the Hounsfield units of black and white in CT pictures, or of 0 and 1 in CT.mat.
         patient: regular expression that finds the patient in a picture's name, so that patients are not split.
+        paired: for mat: index i of every contrast is one slice, in all sections.
+        slice_thickness: for pictures-patients: distance of the slices in mm, 1 by default.
     """
     source = Path(os.path.abspath(str(dataset_dir)))
     try:
         _check_flags(other, {"--check": check, "--force": force})
         if "from" in other:
-            shares = (share(validation, "--validation"), share(test, "--test"), seed)
-            modalities = _modalities(classes, a, b)
-            convert_layout(source, other["from"], output, modalities, shares, window=window, patient=patient)
+            options = {"window": window, "patient": patient, "paired": paired, "slice_thickness": slice_thickness}
+            held_out = (validation, test, seed)
+            convert_layout(source, other["from"], output, _modalities(classes, a, b), held_out, **options)
             return
         sections, made = read_or_split(source, validation, test, seed)
         place = None if output is None else Path(os.path.abspath(str(output)))
@@ -160,6 +177,11 @@ def main(
             print(f"\nnothing written; add --output {LIST_NAME}")
     except InputError as error:
         sys.exit(str(error))
+
+
+def _shares(validation: Any, test: Any, default: float) -> tuple[float | list[str], float | list[str]]:
+    validation, test = (default if value is None else value for value in (validation, test))
+    return share(validation, "--validation"), share(test, "--test")
 
 
 def _check_flags(other: dict[str, Any], switches: dict[str, Any]) -> None:

@@ -11,23 +11,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import nibabel
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
-from intake.conversion import Item
-from transmodal.data import MODALITIES, check_image
-from transmodal.data.layout import LABELS, PICTURES, visible
+from intake.conversion import SECTION_NAMES, Item, section_folders, some
+from intake.grey import AS_SHOWN, SUFFIXES, check_pictures_of, hounsfield, read_grey
+from transmodal.data import check_image
+from transmodal.data.layout import PICTURES, visible
 from transmodal.errors import InputError
 
-SECTION_NAMES = {"train": "training", "val": "validation", "valid": "validation", "test": "test"}
-SUFFIXES = (*PICTURES, ".bmp", ".tif", ".tiff")
-COLOUR = 2  # grey levels by which the channels of a grey JPEG may differ
-Picture = NDArray[np.uint8] | NDArray[np.uint16]
+EACH_ITS_OWN = "each picture counts as a patient; --patient REGEX keeps slices of one patient together"
 
 
 class Pictures(ABC):
@@ -43,31 +39,20 @@ class Pictures(ABC):
             expression.
     """
 
+    held_out = 0.15
+
     def __init__(
         self, modalities: Mapping[str, str], window: Sequence[float] | None = None, patient: str | None = None
     ) -> None:
         self.modalities, self.window = dict(modalities), window
-        unknown = [name for name in self.modalities.values() if name not in MODALITIES or name in LABELS]
-        if unknown:
-            images = [name for name in MODALITIES if name not in LABELS]
-            raise InputError(
-                "the modalities", found=", ".join(unknown), wanted=" ".join(images), remedy="correct the names"
-            )
-        if "ct" in self.modalities.values() and window is None:
-            raise InputError(
-                "--window",
-                found="CT pictures without a window",
-                wanted="the Hounsfield units of black and white, such as --window=-1000,1040",
-                remedy="give the window the pictures were exported with; errors in HU are as good as this guess",
-            )
-        if window is not None and not _is_window(window):
-            raise InputError("--window", found=f"{window}", wanted="LOW,HIGH with LOW < HIGH", remedy="correct it")
+        check_pictures_of(self.modalities, window)
         try:
             self.patient = re.compile(str(patient)) if patient is not None else None
         except re.error as error:
             raise InputError(
                 "--patient", found=f"{patient!r} ({error})", wanted="a regular expression", remedy="correct it"
             ) from error
+        self.warnings = [] if self.patient else [EACH_ITS_OWN]
 
     @property
     @abstractmethod
@@ -86,7 +71,7 @@ class Pictures(ABC):
         if not folders or set(domains) != set(self.modalities):
             raise InputError(
                 source,
-                found=f"the domains {', '.join(domains)}" if folders else f"{_some(source)}, but no such folder",
+                found=f"the domains {', '.join(domains)}" if folders else f"{some(source)}, but no such folder",
                 wanted=f"{self.wanted[0]}, and the modality of each domain (given: {given or 'none'})",
                 remedy=self.wanted[1],
             )
@@ -155,20 +140,12 @@ class PicturesByClass(Pictures):
 
     def folders(self, source: Path) -> list[tuple[str, str, Path]]:
         """(section, domain, folder) of every folder of pictures."""
-        parts = [folder for folder in visible(source) if folder.is_dir() and folder.name in SECTION_NAMES]
-        if not parts:
-            return [("training", folder.name, folder) for folder in visible(source) if folder.is_dir()]
         return [
-            (SECTION_NAMES[part.name], folder.name, folder)
-            for part in parts
+            (section, folder.name, folder)
+            for section, part in section_folders(source)
             for folder in visible(part)
             if folder.is_dir()
         ]
-
-
-def _is_window(window: Any) -> bool:
-    numbers = isinstance(window, tuple | list) and all(isinstance(bound, int | float) for bound in window)
-    return numbers and len(window) == 2 and window[0] < window[1]
 
 
 def _kept(path: Path) -> str:
@@ -182,46 +159,12 @@ def _kept(path: Path) -> str:
 
 def _write(path: Path, modality: str, window: Sequence[float] | None, place: Path) -> None:
     """Check a picture and write it: CT in Hounsfield units, others as they are if they are grey already."""
-    grey = _grey(path)
-    image = torch.from_numpy(np.ascontiguousarray(grey.T, dtype=np.float32))[None]
-    if window is not None:
-        low, high = window
-        image = (low + image / np.iinfo(grey.dtype).max * (high - low)).round()
-    check_image(image, modality, path)
-    if window is not None:
-        # the order of axes, and the identity for an affine, are what MONAI gives the pictures of the other modality
-        nibabel.save(nibabel.Nifti1Image(image[0].numpy().astype(np.int16), np.eye(4)), place)
+    grey = read_grey(path)
+    values = grey if window is None else hounsfield(grey, window)
+    check_image(torch.from_numpy(np.ascontiguousarray(values.T, dtype=np.float32))[None], modality, path)
+    if window is not None:  # the axes that a picture of another modality gets when it is loaded
+        nibabel.save(nibabel.Nifti1Image(values.T, np.diag([*AS_SHOWN, 1.0, 1.0])), place)
     elif _kept(path):
         shutil.copyfile(path, place)
     else:
         Image.fromarray(grey).save(place)
-
-
-def _grey(path: Path) -> Picture:
-    """The pixels of a picture (row, column), one channel, 8 or 16 bits."""
-    try:
-        with Image.open(path) as image:
-            if image.mode in ("I", "F"):
-                raise ValueError(f"mode {image.mode} of 32 bits per pixel")
-            grey = image.mode in ("L", "I;16")
-            pixels: NDArray[Any] = np.asarray(image if grey else image.convert("L" if image.mode == "1" else "RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            path, found=f"no picture of 8 or 16 bits ({error})", wanted="a whole picture", remedy="export it again"
-        ) from error
-    if pixels.ndim == 3:
-        spread = int(np.ptp(pixels.astype(int), axis=2).max())
-        if spread > COLOUR:
-            raise InputError(
-                path,
-                found=f"colours (channels differ by up to {spread} of 255)",
-                wanted="shades of grey",
-                remedy="remove coloured marks and overlays, or leave this picture out",
-            )
-        pixels = pixels[..., 1]
-    return pixels
-
-
-def _some(folder: Path, limit: int = 6) -> str:
-    names = [entry.name for entry in visible(folder)]
-    return (", ".join(names[:limit]) + (" …" if len(names) > limit else "")) or "an empty folder"

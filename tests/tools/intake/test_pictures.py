@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from monai.transforms import LoadImage
+from monai.transforms import Compose, Orientationd
 from PIL import Image
 
 from transmodal.data import find_cases, read_datalist
+from transmodal.transforms import CheckedLoadImaged, EnsureVolumed
 
 Run = Callable[..., str]
 
@@ -56,11 +57,15 @@ def test_ct_pictures_become_hounsfield_units_in_the_axes_of_the_others(
     folders_ab: Path, run_datalist: Run, tmp_path: Path
 ) -> None:
     run_datalist(f"{folders_ab} {AB} --output {tmp_path}/new")
-    load = LoadImage(image_only=True)
-    picture_of_ct = load(folders_ab / "trainA/p3_1.png")
-    ct, mr = (load(tmp_path / "new" / place) for place in ("trainA_p3_1/ct.nii.gz", "trainB_p3_1/mr.png"))
+    load = Compose(
+        [CheckedLoadImaged("image", "mr"), EnsureVolumed("image"), Orientationd("image", "RAS", labels=None)]
+    )
+    picture_of_ct, mr = (
+        load({"image": folders_ab / place})["image"] for place in ("trainA/p3_1.png", "testB/q0_1.jpg")
+    )
+    ct = load({"image": tmp_path / "new/trainA_p3_1/ct.nii.gz"})["image"]
     np.testing.assert_allclose(ct, np.round(-1000 + picture_of_ct.numpy() * 8))
-    assert ct.shape == mr.shape == (16, 12)
+    assert ct.shape == mr.shape == (1, 16, 12, 1)
     np.testing.assert_array_equal(ct.affine, mr.affine)
 
 
