@@ -11,7 +11,7 @@ from typing import Any
 import fire
 
 from intake.conversion import convert
-from intake.formats import make_format
+from intake.formats import LAYOUTS, make_format
 from intake.report import errors_text, report
 from intake.survey import Survey, survey
 from transmodal.data import read_sections, split_cases, write_sections
@@ -106,6 +106,20 @@ def convert_layout(
     print(f"\nwrote {place} with its {LIST_NAME}")
 
 
+def split_and_check(source: Path, output: str | None, held_out: tuple[Any, Any, int], check: bool, force: bool) -> None:
+    """Check a data set of our own layout and write its list; see :func:`main`."""
+    sections, made = read_or_split(source, *held_out)
+    place = None if output is None else Path(os.path.abspath(str(output)))
+    if place is not None:
+        check_place(place, sections, force)
+    see(sections, check)
+    if place is not None:
+        written = write_sections(place, sections, made, relative=True)
+        print(f"\n{'wrote' if written else 'unchanged:'} {place}")
+    elif source.suffix != ".json":
+        print(f"\nnothing written; add --output {LIST_NAME}")
+
+
 def main(
     dataset_dir: str,
     *classes: str,
@@ -127,15 +141,8 @@ def main(
 
     Nothing is written without --output. A dataset.json in the data set's folder overrides every later split.
 
-    With --from, first convert another layout into a new folder; the original is only read:
-      --from pictures-ab        trainA trainB testA testB, as for CycleGAN; name the modalities with --a and --b
-      --from pictures-classes   train/CLASS test/CLASS, as for StarGAN; name the modalities as CLASS=MODALITY
-      --from pictures-patients  CT/PATIENT MRT1/PATIENT, as for SynDiff on CT and MR: the slices of a patient become a
-                                volume, sorted by the numbers in their names; CLASS=MODALITY for other folder names
-      --from mat                data_train_T1.mat data_val_T2.mat ..., or only T1.mat T2.mat, which all train, as for
-                                SynDiff: HDF5 with data_fs of (N, W, H). Each slice becomes a case of one contrast,
-                                because index i of both is often not one place; --paired True makes pairs of them.
-                                Constant slices are left out. CONTRAST=MODALITY, such as PD=mr, for other names
+    With --from, convert another layout into a new folder: pictures-ab, pictures-classes, pictures-patients or mat;
+    --from help describes each.
 
     For example: tools/datalist.py data/pelvis --validation STS_012,STS_034 --test 0.2 --output dataset.json
                  tools/datalist.py pictures --from pictures-ab --a ct --b mr --window=-1000,1040 --output data/slices
@@ -160,21 +167,14 @@ def main(
     source = Path(os.path.abspath(str(dataset_dir)))
     try:
         _check_flags(other, {"--check": check, "--force": force})
-        if "from" in other:
+        if other.get("from") == "help":
+            print(LAYOUTS)
+        elif "from" in other:
             options = {"window": window, "patient": patient, "paired": paired, "slice_thickness": slice_thickness}
             held_out = (validation, test, seed)
             convert_layout(source, other["from"], output, _modalities(classes, a, b), held_out, **options)
-            return
-        sections, made = read_or_split(source, validation, test, seed)
-        place = None if output is None else Path(os.path.abspath(str(output)))
-        if place is not None:
-            check_place(place, sections, force)
-        see(sections, check)
-        if place is not None:
-            written = write_sections(place, sections, made, relative=True)
-            print(f"\n{'wrote' if written else 'unchanged:'} {place}")
-        elif source.suffix != ".json":
-            print(f"\nnothing written; add --output {LIST_NAME}")
+        else:
+            split_and_check(source, output, (validation, test, seed), check, force)
     except InputError as error:
         sys.exit(str(error))
 

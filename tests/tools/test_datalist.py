@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from datalist import share
+from intake.formats import FORMATS
 from transmodal.data import find_cases, read_datalist
 from transmodal.errors import InputError
 
@@ -180,6 +181,11 @@ def test_shares_are_fractions_or_names(given: Any, expected: Any) -> None:
 def test_a_share_out_of_range_is_refused(given: Any) -> None:
     with pytest.raises(InputError, match=r"--test: found .*; wanted a fraction in \[0, 1\), or names"):
         share(given, "--test")
+
+
+def test_the_layouts_are_described(data_set: Path, run_datalist: Run) -> None:
+    described = run_datalist(f"{data_set} --from help")
+    assert all(f"\n{name} " in f"\n{described}" for name in FORMATS)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,18 @@ FORMATS: dict[str, Callable[..., Format]] = {
     "mat": MatFiles,
 }
 
+LAYOUTS = """\
+pictures-ab        trainA trainB testA testB, as for CycleGAN; name the modalities with --a and --b.
+pictures-classes   train/CLASS test/CLASS, as for StarGAN; name the modalities as CLASS=MODALITY.
+pictures-patients  CT/PATIENT MRT1/PATIENT, as for SynDiff on CT and MR. The slices of a patient become a volume, in the
+                   order of the numbers in their names, and a pair where the contrasts have equally many;
+                   CLASS=MODALITY for folders of other names; --slice_thickness in mm.
+mat                data_train_T1.mat data_val_T2.mat ..., as for SynDiff, or only T1.mat T2.mat, which all train: HDF5
+                   with data_fs of (N, W, H). Each slice becomes a case of one contrast, because index i of both is
+                   often not one place; --paired True makes pairs of them. Constant slices are left out.
+                   CONTRAST=MODALITY, such as PD=mr, where a contrast is not called by its modality.
+CT pictures need --window=LOW,HIGH: the Hounsfield units of black and white (of 0 and 1 in CT.mat)."""
+
 
 def make_format(name: str, modalities: Mapping[str, str], options: Mapping[str, Any]) -> Format:
     """A layout by its name.
