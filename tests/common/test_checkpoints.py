@@ -13,7 +13,15 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from transmodal.checkpoints import KeyMap, load_weights, match, read_checkpoint, save_weights
+from transmodal.checkpoints import (
+    KeyMap,
+    load_weights,
+    match,
+    read_checkpoint,
+    read_safely,
+    save_weights,
+    state_dict_in,
+)
 from transmodal.errors import InputError
 
 ONES = torch.ones(2)
@@ -64,6 +72,21 @@ def test_a_file_of_anything_but_tensors_is_refused_with_a_remedy(tmp_path: Path,
         read_checkpoint(tmp_path / "net.pth")
 
 
+def test_objects_of_allowed_classes_alone_are_read(tmp_path: Path) -> None:
+    torch.save({"args": Namespace(x=1), "a": ONES}, tmp_path / "net.pth")
+    content = read_safely(tmp_path / "net.pth", allowed=[Namespace])
+    assert isinstance(content, dict)
+    assert content["args"] == Namespace(x=1)
+    with pytest.raises(InputError, match=r"Python objects \(argparse.Namespace\)"):
+        read_safely(tmp_path / "net.pth")
+
+
+def test_a_state_dict_in_the_hand_is_flattened_as_one_in_a_file() -> None:
+    assert list(state_dict_in({"model": {"module.a": ONES}}, where="net.pth, generator")) == ["a"]
+    with pytest.raises(InputError, match=r"net.pth, generator: found a list"):
+        state_dict_in([ONES], where="net.pth, generator")
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"hello world", b"PK\x03\x04" + 100 * b"0"])
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "net.pth").write_bytes(content)
@@ -105,6 +128,22 @@ def test_matching_renames_drops_and_fills_and_reports_all_three() -> None:
         "  1 dropped, because it is unused: model.2.count\n"
         "  1 set to zero, because it is inert: stem.bias"
     )
+
+
+def test_matrices_stored_the_other_way_round_are_turned_and_reported() -> None:
+    expected = {"query.weight": torch.empty(3, 2, device="meta"), "query.bias": torch.empty(3, device="meta")}
+    stored = {"N.W": torch.arange(6.0).reshape(2, 3), "N.b": torch.arange(3.0)}
+    key_map = KeyMap({"N.W": "query.weight", "N.b": "query.bias"}, transposed={r"N\.W": "it is [in, out]"})
+    state, report = match(stored, expected, key_map, where="net.pth")
+    assert_close(state, {"query.weight": stored["N.W"].T.contiguous(), "query.bias": stored["N.b"]}, rtol=0, atol=0)
+    assert state["query.weight"].is_contiguous()
+    assert "  1 transposed, because it is [in, out]: N.W" in str(report)
+
+
+def test_a_matrix_that_is_none_is_misshapen_and_not_turned() -> None:
+    key_map = KeyMap({"": ""}, transposed={"a": "it is [in, out]"})
+    with pytest.raises(InputError, match=r"1 misshapen \(a \(2, 3, 4\) for \(3, 2\)\)"):
+        match({"a": torch.ones(2, 3, 4)}, {"a": torch.ones(3, 2)}, key_map, where="net.pth")
 
 
 def test_one_error_lists_every_fault_of_a_checkpoint() -> None:

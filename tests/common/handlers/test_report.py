@@ -156,14 +156,54 @@ def test_perfect_predictions_leave_a_finite_mean(tmp_path: Path) -> None:
     assert math.isfinite(psnr["mean"])
 
 
-def test_mr_target_is_reported_on_its_documented_scale(tmp_path: Path) -> None:
-    case, similarity = paired("a"), MRSimilarity()
+def brighter_mr() -> dict[str, Any]:
+    """A case from CT to MR whose prediction is the target and a tenth of the documented scale."""
+    case = paired("a")
     case["source"], case["label"] = case["label"], case["source"]
-    case["image"] = similarity.comparable(case["label"], case["mask"]).float() + 100
-    handler = report(tmp_path, similarity=similarity, source="ct", target="mr", baselines=[Identity(INTENSITY["mr"])])
-    evaluate([case], [handler])
+    case["image"] = MRSimilarity().comparable(case["label"], case["mask"]).float() + 100
+    return case
+
+
+def test_mr_target_is_reported_on_its_documented_scale(tmp_path: Path) -> None:
+    arguments = {"similarity": MRSimilarity(), "source": "ct", "target": "mr"}
+    evaluate([brighter_mr()], [report(tmp_path, **arguments, baselines=[Identity(INTENSITY["mr"])])])
     assert summary(tmp_path)["methods"]["model"]["mae"]["mean"] == pytest.approx(0.1, abs=1e-4)
     assert (tmp_path / "figure.png").is_file()
+
+
+def flickering(name: str, step: float = 60.0) -> dict[str, Any]:
+    """A case whose prediction is the target and, in every second axial slice, a step in HU."""
+    case = paired(name, error=0)
+    case["image"] = case["image"] + step * (torch.arange(case["image"].shape[-1]) % 2)
+    return case
+
+
+def test_columns_of_slice_differences_come_last_and_for_the_model_only(tmp_path: Path) -> None:
+    evaluate([flickering("a")], [report(tmp_path, baselines=[Uniform()])])
+    model, baseline = table(tmp_path)
+    assert list(model)[-3:] == ["ssim_to_input", "slice_difference", "slice_difference_target"]
+    assert float(model["slice_difference"]) > 3 * float(model["slice_difference_target"]) > 0
+    assert (baseline["slice_difference"], baseline["slice_difference_target"]) == ("", "")
+
+
+def test_slices_along_another_axis_do_not_flicker(tmp_path: Path) -> None:
+    evaluate([flickering("a")], [report(tmp_path, slice_axis=0)])
+    found = summary(tmp_path)["slice_consistency"]
+    assert (found["along"], found["ratio"]) == ("R", pytest.approx(1, abs=1e-4))
+
+
+def test_slice_differences_of_mr_are_on_its_documented_scale(tmp_path: Path) -> None:
+    evaluate([brighter_mr()], [report(tmp_path, similarity=MRSimilarity(), source="ct", target="mr")])
+    found = summary(tmp_path)["slice_consistency"]
+    assert (found["unit"], found["ratio"]) == ("a.u.", pytest.approx(1, abs=1e-4))
+
+
+def test_slice_differences_are_logged_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="transmodal")
+    evaluate([flickering("a")], [report(tmp_path)])
+    lines = [line for line in caplog.text.splitlines() if line.startswith("neighbouring slices differ by")]
+    assert len(lines) == 1
+    assert "HU in the targets (ratio " in lines[0]
 
 
 def test_figure_can_be_left_out(tmp_path: Path) -> None:

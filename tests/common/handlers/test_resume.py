@@ -19,10 +19,11 @@ from monai.handlers import LrScheduleHandler, MeanAbsoluteError, ValidationHandl
 from monai.transforms import RandGaussianNoised
 from torch import Tensor, nn
 
+from transmodal.checkpoints import write_checkpoint
 from transmodal.data import ImagePool
 from transmodal.engines import AlternatingTrainer, Phase
 from transmodal.errors import InputError
-from transmodal.handlers import BestWeights, EMAHandler, Resume
+from transmodal.handlers import BestWeights, EMAHandler, Resume, training_state
 from transmodal.schedulers import LinearDecay
 
 
@@ -353,3 +354,21 @@ def test_a_file_of_other_settings_is_refused_by_what_differs(tmp_path: Path) -> 
     train(resume(source="mr", pixdim=[1.0, 1.0]), 2)
     with pytest.raises(InputError, match=r"found a training with source mr where it now is ct"):
         train(resume(source="ct", pixdim=[1.0, 1.0]), 3)
+
+
+def test_a_training_starts_from_states_made_elsewhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    elsewhere, training = Training(tmp_path), Training(tmp_path, epochs=3)
+    nn.init.constant_(elsewhere.generator[0].weight, 7.0)
+    write_checkpoint(training_state(elsewhere.state, epoch=3, epoch_length=9), tmp_path / "resume.pt")
+    with caplog.at_level(logging.INFO):
+        training.trainer.run()
+    assert "is of a finished training (3 of 3 epochs)" in caplog.text
+    assert torch.equal(training.generator[0].weight, elsewhere.generator[0].weight)
+    assert training.trainer.state.iteration == 3 * 4
+
+
+def test_states_made_elsewhere_have_no_settings_to_be_compared(tmp_path: Path) -> None:
+    elsewhere, training = Training(tmp_path), Training(tmp_path, epochs=3, settings={"source": "mr"})
+    write_checkpoint(training_state(elsewhere.state, epoch=3, epoch_length=4), tmp_path / "resume.pt")
+    training.trainer.run()
+    assert training.trainer.state.epoch == 3

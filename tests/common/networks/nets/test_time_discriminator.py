@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from transmodal.losses import r1_penalty
+from transmodal.networks.blocks import FIRDownsample
 from transmodal.networks.nets import TimeDiscriminator
-from transmodal.networks.nets.time_discriminator import minibatch_deviation
+from transmodal.networks.nets.time_discriminator import DownBlock, minibatch_deviation
 
 
 def critic(std_group: int = 4) -> TimeDiscriminator:
@@ -45,6 +46,13 @@ def test_features_are_halved_by_each_block(height: int, width: int) -> None:
 def test_the_last_features_hold_all_that_the_logits_need() -> None:
     network, given = critic(), inputs(4)
     assert torch.equal(network.judge(network.features(*given)[-1]), network(*given))
+
+
+def test_a_block_that_has_learnt_nothing_halves_its_input_unrectified() -> None:
+    block, features = DownBlock(3, 5, time_dim=4), torch.randn(2, 3, 8, 10)
+    torch.nn.init.zeros_(block.conv2.weight)
+    halved = torch.einsum("oi, bihw -> bohw", block.shortcut.weight[:, :, 0, 0], FIRDownsample()(features))
+    assert_close(block(features, torch.randn(2, 4)), halved / math.sqrt(2))
 
 
 @pytest.mark.parametrize("size", [(7, 8), (64, 7)])
@@ -110,10 +118,13 @@ def test_the_deviation_of_equal_samples_can_be_differentiated_twice() -> None:
 
 
 def test_coarse_features_keep_their_dtype_and_are_measured_in_full_precision() -> None:
-    features = (100 + torch.rand(4, 8, 4, 4)).to(torch.bfloat16)
+    """Half precision rounds 1e-8 to 0, and the root of 0 has no derivative."""
+    features = torch.ones(4, 3, 2, 2, dtype=torch.float16, requires_grad=True)
     found = minibatch_deviation(features)
-    assert found.dtype == torch.bfloat16
-    assert torch.equal(found, minibatch_deviation(features.float()).to(torch.bfloat16))
+    (gradient,) = torch.autograd.grad(found.sum(), features)
+    assert found.dtype == torch.float16
+    assert_close(found, torch.full_like(found, 1e-4))
+    assert gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("weight", ["stem", "blocks.1.conv1", "blocks.2.time_projection", "final_conv", "head"])
