@@ -19,6 +19,12 @@ from transmodal.files import write_atomically
 from transmodal.handlers.figures import SliceView, draw_translations, mid_body_view
 from transmodal.handlers.findings import MODEL, TO_INPUT, Findings, provenance, write_csv
 from transmodal.handlers.records import CaseRecord, case_records, check_grid, gathered
+from transmodal.handlers.slice_consistency import (
+    SLICE_DIFFERENCE,
+    SLICE_DIFFERENCE_TARGET,
+    SliceConsistency,
+    in_words,
+)
 from transmodal.metrics import (
     NEARLY_IDENTICAL,
     Baseline,
@@ -63,8 +69,11 @@ class EvaluationReport:
         weights: file of the model's weights, identified in the summary by name and SHA-256.
         nearly_identical: SSIM of output to input from which a case is suspected not to be translated.
         data: where the cases come from (folder, list, section), kept in the summary.
+        slice_axis, axcodes: axis along which the model cuts its slices, and the orientation in which that axis counts.
+            Differences between neighbouring slices along it tell flicker; see :class:`SliceConsistency`.
     Raises:
         InputError: if two methods have the same name, or a file of weights is named that is not there.
+        ValueError: if ``slice_axis`` or ``axcodes`` is out of range.
     """
 
     def __init__(
@@ -84,6 +93,8 @@ class EvaluationReport:
         weights: str | Path | None = None,
         nearly_identical: float = NEARLY_IDENTICAL,
         data: Mapping[str, Any] | None = None,
+        slice_axis: int = 2,
+        axcodes: str = "RAS",
     ) -> None:
         self.output_dir, self.similarity, self.source, self.target = Path(output_dir), similarity, source, target
         self.source_scale, self.target_scale = scale_of(source, intensity), scale_of(target, intensity)
@@ -93,6 +104,7 @@ class EvaluationReport:
         self.cases_in_figure, self.nearly_identical = cases_in_figure, nearly_identical
         self.data = {name: None if value is None else str(value) for name, value in (data or {}).items()}
         self.weights = None if weights is None else Path(weights)
+        self.consistency = SliceConsistency(slice_axis, axcodes)
         self._findings, self._fitted = Findings(), False
         self._check_names()
 
@@ -158,11 +170,12 @@ class EvaluationReport:
         scaled = self._scaled(source, mask)
         scores = self.similarity(record.pred, record.label, mask)
         copies = [similarity_to_input(channel[None], self._rescaled(record.pred), mask) for channel in scaled]
-        self._findings.rows.append(CaseScores(case, MODEL, {**scores, TO_INPUT: max(copies)}))
+        reference = self.similarity.comparable(record.label, mask)
+        slices = self.consistency(record.pred, reference, mask, record.affine)
+        self._findings.rows.append(CaseScores(case, MODEL, {**scores, TO_INPUT: max(copies), **slices}))
         for baseline in self.baselines:
             trivial = baseline.predict(scaled[:1], mask)
             self._findings.rows.append(CaseScores(case, baseline.name, self.similarity(trivial, record.label, mask)))
-        reference = self.similarity.comparable(record.label, mask)
         if fault := fault_of(record.pred, reference, mask):
             self._findings.faults[case] = fault
         views = {view.case: view for view in self._findings.views}
@@ -197,6 +210,9 @@ class EvaluationReport:
         summary = {
             "title": self.title,
             **findings.summary(self.similarity, self.nearly_identical),
+            "slice_consistency": self.consistency.summary(
+                [row for row in findings.rows if row.method == MODEL], self.target_scale.units
+            ),
             "left_out": self.left_out,
             "data": self.data,
             "provenance": provenance(self.weights),
@@ -208,7 +224,7 @@ class EvaluationReport:
             self._log(summary)
 
     def _write(self, findings: Findings, summary: Mapping[str, Any]) -> None:
-        columns = [*self.similarity.measures, TO_INPUT]
+        columns = [*self.similarity.measures, TO_INPUT, SLICE_DIFFERENCE, SLICE_DIFFERENCE_TARGET]
         text = json.dumps(summary, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
         write_atomically(self.output_dir / "metrics.csv", lambda path: write_csv(path, findings.rows, columns))
         write_atomically(self.output_dir / "summary.json", lambda path: path.write_text(text, encoding="utf-8"))
@@ -234,7 +250,8 @@ class EvaluationReport:
     def _log(self, summary: Mapping[str, Any]) -> None:
         table = format_table(summary["methods"], self.similarity.measures)
         head = f"{self.title}: {len(summary['cases'])} case(s), inside the body, mean ± SD, {self.similarity.name}"
-        logger.info(f"{head}\n{table}\nwritten to {self.output_dir}")
+        slices = in_words(summary["slice_consistency"])
+        logger.info("\n".join(filter(None, [head, table, slices, f"written to {self.output_dir}"])))
         for name, reason in self.left_out.items():
             logger.info(f"baseline {name!r} is left out: {reason}")
         for warning in summary["warnings"]:

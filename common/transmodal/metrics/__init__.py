@@ -9,6 +9,7 @@ from transmodal.metrics.similarity import (
     normalised_cross_correlation,
     similarity_to_input,
 )
+from transmodal.metrics.slices import inter_slice_difference
 from transmodal.metrics.summary import CaseScores, format_table, summarise, unbeaten_baselines
 from transmodal.metrics.synthrad import (
     PSNR_CEILING,
@@ -40,6 +41,7 @@ __all__ = [
     "Uniform",
     "fault_of",
     "format_table",
+    "inter_slice_difference",
     "mean_absolute_error",
     "multi_scale_structural_similarity",
     "normalised_cross_correlation",
