@@ -224,7 +224,7 @@ def training_state(
     epoch: int,
     epoch_length: int,
     settings: Mapping[str, Any] | None = None,
-    ranks: Sequence[Mapping[str, Any]] = ({"state": {}},),
+    ranks: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """What :class:`Resume` reads from its file; by it a training can also start from states made elsewhere.
 
@@ -233,8 +233,10 @@ def training_state(
         epoch: complete epochs.
         epoch_length: iterations of each.
         settings: as for :class:`Resume`; None of a training that has none of them to be compared.
-        ranks: of each process its random state and the states that it has by itself.
+        ranks: of each process its random state and the states that it has by itself; by default one process, its random
+            state left open.
     """
+    own = {name: item.state_dict() for name, item in state.items() if _per_rank(item)}
     return {
         "epoch": epoch,
         "settings": None if settings is None else dict(settings),
@@ -242,7 +244,7 @@ def training_state(
         "state": {name: item.state_dict() for name, item in state.items() if not _per_rank(item)},
         "scaler": None,
         "validator": None,
-        "ranks": list(ranks),
+        "ranks": [{"state": own}] if ranks is None else list(ranks),
     }
 
 
