@@ -1,0 +1,119 @@
+"""The command that measures a bundle: its table, its JSON, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import fire
+import pytest
+
+import benchmark
+from benchmark import main
+from benchmarks.measuring import Memory
+from benchmarks.quality import Change
+from tests.packaging.tiny import give_weights, tiny_bundle
+
+SYNDIFF = "ct_mr_syndiff_translation --overlay configs/small.json --resolution 16,16"
+
+
+@pytest.fixture(autouse=True)
+def no_further_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "peak_memory", lambda *_: Memory(peak=0.75, before=0.5))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return tiny_bundle(tmp_path)
+
+
+def run(line: str) -> None:
+    fire.Fire(main, command=[*shlex.split(line), "--device", "cpu"])
+
+
+def test_ours_equals_the_published_operators_in_every_float32_row(tmp_path: Path) -> None:
+    run(f"{SYNDIFF} --batch 1,3 --threads 1 --repeats 1 --output {tmp_path / 'speed.json'}")
+    measured = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
+    assert [(row["network"], row["batch"], row["dtype"]) for row in measured["rows"]] == [
+        ("NCSNpp, published operators", 1, "float32"),
+        ("NCSNpp, ours", 1, "float32"),
+        ("NCSNpp, ours", 3, "float32"),
+        ("NCSNpp, ours, channels_last", 1, "float32"),
+        ("NCSNpp, ours, channels_last", 3, "float32"),
+        ("NCSNpp, ours", 1, "bf16 autocast"),
+        ("NCSNpp, ours", 3, "bf16 autocast"),
+    ]
+    assert measured["output_std"] > 0.1
+    for row in measured["rows"]:
+        assert row["difference"] <= (1e-5 if row["dtype"] == "float32" else 0.2)
+    assert all(row["difference"] > 0 for row in measured["rows"][1:])
+
+
+def test_the_table_is_printed_with_what_its_columns_mean(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(f"{tiny} --resolution 8,8 --batch 2 --threads 1 --repeats 2")
+    printed = capsys.readouterr().out
+    assert printed.startswith("ct_mr_tiny_translation on ")
+    assert [line.split()[:2] for line in printed.splitlines()[1:5]] == [["network", "resolution"]] + [
+        ["Translators,", name] for name in ("ours", "ours,", "ours")
+    ]
+    assert "ms: median of 2 forward passes of a batch" in printed
+    assert "0.50 of it before there was a network" in printed
+    assert "weights: drawn at random" in printed
+
+
+def test_the_json_says_where_and_how_it_was_measured(tiny: Path, tmp_path: Path) -> None:
+    run(f"{tiny} --resolution 8,8 --batch 1 --threads 1 --repeats 3 --output {tmp_path / 'new' / 'speed.json'}")
+    measured = json.loads((tmp_path / "new" / "speed.json").read_text(encoding="utf-8"))
+    assert set(measured) == {
+        "bundle", "machine", "device", "threads", "torch", "commit", "command",
+        "weights", "repeats", "output_std", "gigabytes_before", "rows",
+    }  # fmt: skip
+    assert measured["threads"] == 1
+    assert measured["repeats"] == 3
+    assert measured["command"].startswith("python ")
+    assert [len(row["repetitions_ms"]) for row in measured["rows"]] == [3, 3, 3]
+
+
+def test_given_weights_are_measured(tiny: Path, tmp_path: Path) -> None:
+    weights = give_weights(tiny)
+    run(f"{tiny} --resolution 8,8 --batch 1 --repeats 1 --ckpt_path models/model.pt --output {tmp_path / 'speed.json'}")
+    assert json.loads((tmp_path / "speed.json").read_text())["weights"] == str(weights.resolve())
+
+
+def test_quality_tells_the_change_of_every_case(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[Any] = []
+    changes = [Change("a", 30.0, 30.25), Change("b", 28.0, 27.5)]
+    monkeypatch.setattr(benchmark, "compare_precisions", lambda *arguments: given.append(arguments) or changes)
+    weights = give_weights(tiny)
+    evaluate = f"--quality True --ckpt_path {weights} --dataset_dir {tmp_path} --source ct"
+    run(f"{tiny} {evaluate} --output {tmp_path / 'q.json'}")
+    ((setting, options),) = given
+    assert setting.ckpt_path == str(weights)
+    assert options == {"dataset_dir": str(tmp_path), "source": "ct"}
+    measured = json.loads((tmp_path / "q.json").read_text())
+    assert measured["psnr"][1] == {"case": "b", "float32": 28.0, "bf16": 27.5, "change": -0.5}
+    assert measured["largest_change"] == 0.5
+    assert (measured["weights"], measured["source"]) == (str(weights), "ct")
+    assert "largest change: 0.5000 dB" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("no_such_bundle", r"no_such_bundle: found no folder with configs/"),
+        ("{tiny} --batch 0", r"--batch: found 0; wanted whole numbers from 1 on"),
+        ("{tiny} --resolution large", r"--resolution: found 'large'; wanted whole numbers"),
+        ("{tiny} --repeats 2,3", r"--repeats: found \(2, 3\); wanted one number"),
+        ("{tiny} --overlay none.json", r"none.json: found no such file; wanted the file of --overlay"),
+        ("{tiny} --quality true", r"--quality: found 'true'; wanted True or False"),
+        ("{tiny} --quality True", r"--quality True: found no --ckpt_path; wanted trained weights"),
+        ("{tiny} --quality True --ckpt_path configs/inference.json", r"--quality True: found no --dataset_dir"),
+    ],
+)
+def test_a_wrong_argument_is_told_without_a_traceback(tiny: Path, line: str, message: str) -> None:
+    with pytest.raises(SystemExit, match=message):
+        run(line.format(tiny=tiny))

@@ -1,0 +1,152 @@
+"""Measure a bundle's network: time, throughput and memory of every way to run it, beside the published operators."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import fire
+import torch
+
+from benchmarks import options
+from benchmarks.contestants import line_up
+from benchmarks.measuring import peak_memory, race
+from benchmarks.quality import compare_precisions, largest, quality_table
+from benchmarks.reporting import circumstances, rows_of, speed_table
+from benchmarks.setting import Setting
+from contract.bundle import Bundle
+from transmodal.errors import InputError
+from transmodal.files import write_atomically
+from verify import find_bundles
+
+Report = tuple[dict[str, Any], str]
+"""What was measured, for JSON; and for the reader."""
+
+
+def speed(setting: Setting, batches: Sequence[int], repeats: int) -> Report:
+    """Time all contestants of a bundle in one run; ``rows`` has a row of the table for each.
+
+    Args:
+        setting: the bundle, and the conditions.
+        batches: batch sizes.
+        repeats: timed repetitions, in each of which every contestant has its turn.
+    """
+    contestants = line_up(Path(setting.root).name, batches)
+    memories = [peak_memory(setting, contestant) for contestant in contestants]
+    network, inputs = setting(max(contestant.batch for contestant in contestants))
+    results = race(network, contestants, inputs, repeats)
+    results = [replace(result, gigabytes=memory.peak) for result, memory in zip(results, memories, strict=True)]
+    measured = {
+        "weights": setting.ckpt_path or "drawn at random",
+        "repeats": repeats,
+        "output_std": results[0].output_std,
+        "gigabytes_before": memories[0].before,
+        "rows": rows_of(results, type(network).__name__, setting.resolution),
+    }
+    if torch.device(setting.device).type == "cuda":
+        memory = "what PyTorch held on the device at its peak"
+    else:
+        memory = f"all that the process held at its peak, {memories[0].before:.2f} of it before there was a network"
+    lines = [
+        speed_table(measured["rows"]),
+        f"ms: median of {repeats} forward passes of a batch. GB: {memory}.",
+        "ratio: samples per second over the first row's. difference: the largest from the outputs of the first row,",
+        f"whose standard deviation is {results[0].output_std:.2g}; weights: {measured['weights']}.",
+    ]
+    return measured, "\n".join(lines)
+
+
+def bf16_quality(setting: Setting, dataset_dir: str | None, source: str | None) -> Report:
+    """Measure by how many dB bf16 autocast changes the PSNR of each case of ``dataset_dir``."""
+    for option, value in (("ckpt_path", setting.ckpt_path), ("dataset_dir", dataset_dir)):
+        if value is None:
+            raise InputError(
+                "--quality True",
+                found=f"no --{option}",
+                wanted="trained weights and cases with their reference",
+                remedy="add --ckpt_path FILE and --dataset_dir DIR",
+            )
+    given = {"dataset_dir": str(Path(str(dataset_dir)).resolve()), **({} if source is None else {"source": source})}
+    changes = compare_precisions(setting, given)
+    rows = [{**asdict(change), "change": change.decibels} for change in changes]
+    measured = {"weights": setting.ckpt_path, **given, "psnr": rows, "largest_change": largest(changes)}
+    return measured, quality_table(changes)
+
+
+def main(
+    bundle: str,
+    resolution: int | Sequence[int] = (256, 256),
+    batch: int | Sequence[int] = (1, 8),
+    threads: int | None = None,
+    device: str | None = None,
+    repeats: int = 5,
+    ckpt_path: str | None = None,
+    overlay: str | Sequence[str] = (),
+    output: str | None = None,
+    quality: bool = False,
+    dataset_dir: str | None = None,
+    source: str | None = None,
+) -> None:
+    """Time a bundle's network every way it can run, in turns; or, with --quality True, measure what bf16 changes.
+
+    Speed needs no weights:
+    tools/benchmark.py ct_mr_syndiff_translation --threads 2 --output speed.json
+
+    Quality is the change of each case's PSNR in dB when the bundle's evaluation runs under bf16 autocast:
+    tools/benchmark.py ct_mr_syndiff_translation --quality True --ckpt_path models/model.pt --dataset_dir DATA
+
+    Args:
+        bundle: folder or name of a bundle.
+        resolution: pixels, or voxels, along each axis.
+        batch: batch sizes, such as 1,8.
+        threads: of the CPU; by default what PyTorch takes.
+        device: cpu or cuda; by default cuda where there is one.
+        repeats: timed repetitions of each row, after one that is not timed.
+        ckpt_path: weights of the bundle; for speed they may be left out, and are then drawn at random.
+        overlay: config over inference.json, such as configs/small.json, or several with commas between.
+        output: JSON file for all that was measured, with machine, threads, PyTorch, commit and command.
+        quality: True for quality, False for speed.
+        dataset_dir: cases with their reference, for quality.
+        source: modality translated from, for quality; by default the bundle's.
+    """
+    try:
+        setting = _setting(bundle, resolution, threads, device, overlay, ckpt_path)
+        if options.flag("quality", quality):
+            measured, table = bf16_quality(setting, dataset_dir, source)
+        else:
+            measured, table = speed(setting, options.counts("batch", batch), options.count("repeats", repeats))
+    except InputError as error:
+        sys.exit(str(error))
+    where = circumstances(setting, command=shlex.join(["python", *sys.argv]))
+    print(f"{where['bundle']} on {where['machine']}, {where['threads']} threads, PyTorch {where['torch']}\n{table}")
+    if output is not None:
+        text = json.dumps({**where, **measured}, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(output, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _setting(
+    bundle: str,
+    resolution: int | Sequence[int],
+    threads: int | None,
+    device: str | None,
+    overlay: str | Sequence[str],
+    ckpt_path: str | None,
+) -> Setting:
+    home = Bundle(find_bundles(str(bundle))[0])
+    return Setting(
+        root=str(home.root),
+        resolution=options.counts("resolution", resolution),
+        threads=options.count("threads", torch.get_num_threads() if threads is None else threads),
+        device=options.device(device),
+        overlays=tuple(options.file("overlay", path, home.root) for path in options.listed(overlay)),
+        ckpt_path=None if ckpt_path is None else options.file("ckpt_path", ckpt_path, home.root),
+    )
+
+
+if __name__ == "__main__":
+    fire.Fire(main)

@@ -1,0 +1,1 @@
+"""What ``tools/benchmark.py`` measures: the contestants of each bundle, their times and memory, and what bf16 costs."""

@@ -1,0 +1,81 @@
+"""A bundle's network and inputs for it, built anew wherever they are measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from monai.bundle import ConfigParser
+from torch import Tensor, nn
+
+from benchmarks.contestants import subject_of
+from benchmarks.measuring import Inputs
+from contract.bundle import Bundle
+from transmodal.checkpoints import load_weights
+
+CONFIG = "inference"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A bundle's network under one set of conditions; calling it builds the part that is measured, and inputs.
+
+    Args:
+        root: the bundle's folder.
+        resolution: pixels or voxels along each spatial axis.
+        device: where it runs.
+        threads: of the CPU.
+        overlays: configs over the bundle's inference.json, in order.
+        ckpt_path: weights of the whole network; without, weights are drawn (:func:`draw_weights`).
+    """
+
+    root: str
+    resolution: tuple[int, ...]
+    device: str = "cpu"
+    threads: int = 1
+    overlays: tuple[str, ...] = ()
+    ckpt_path: str | None = None
+
+    def __call__(self, batch: int) -> tuple[nn.Module, Inputs]:
+        """Set the threads; give the part and inputs for ``batch`` samples, of which each depends on its place alone."""
+        torch.set_num_threads(self.threads)
+        bundle = Bundle(self.root)
+        network = self._network(bundle)
+        samples = [self._sample(bundle, network, place) for place in range(batch)]
+        inputs = {name: torch.cat([sample[name] for sample in samples]).to(self.device) for name in samples[0]}
+        return subject_of(bundle.name).part(network).to(self.device), inputs
+
+    def _network(self, bundle: Bundle) -> nn.Module:
+        parser = ConfigParser()
+        parser.read_config([str(bundle.configs / f"{CONFIG}.json"), *self.overlays])
+        with bundle.importable():
+            network: nn.Module = parser.get_parsed_content("network_def")
+        if self.ckpt_path is None:
+            draw_weights(network)
+        else:
+            load_weights(network, self.ckpt_path)
+        return network.eval()
+
+    def _sample(self, bundle: Bundle, network: nn.Module, place: int) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(place)
+        inputs = subject_of(bundle.name).inputs
+        if inputs is not None:
+            return inputs(network, self.resolution, generator)
+        channels = bundle.metadata["network_data_format"]["inputs"]["image"]["num_channels"]
+        return {"image": torch.randn(1, channels, *self.resolution, generator=generator)}
+
+
+@torch.no_grad()
+def draw_weights(network: nn.Module, seed: int = 0) -> None:
+    """Draw weights with which every layer counts, in place.
+
+    Diffusion networks start with layers that are next to silent, and a difference behind one of those would not show.
+    Weights come from N(0, 1 / fan_in); biases and the scales of norms move by N(0, 0.1²) from where they started.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        drawn = torch.randn(parameter.shape, generator=generator).to(parameter)
+        if parameter.ndim > 1:
+            parameter.copy_(drawn * parameter[0].numel() ** -0.5)
+        else:
+            parameter.add_(0.1 * drawn)
