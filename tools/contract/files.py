@@ -27,6 +27,7 @@ REQUIRED = (
 )
 TASKS = ("translation", "synthesis", "segmentation", "classification")
 CARD = ("overview", "data", "training", "performance", "commands", "references", "license", "disclaimer")
+PLACEHOLDER = re.compile(r"[A-Z][A-Z_]+")
 TEXT = {".json", ".py", ".md", ".txt", ".conf", ".yml", ".yaml", ".cfg", ".toml", ""}
 LARGEST = 1_000_000
 MACHINE_PATH = re.compile(
@@ -182,14 +183,18 @@ def sha256(path: Path) -> str:
 
 
 def model_card(bundle: Bundle) -> Iterator[str]:
-    """docs/README.md has the sections of a model card, each named in a heading."""
+    """docs/README.md has the sections of a model card, each named in a heading, and no placeholder left in them."""
     path = bundle.root / "docs" / "README.md"
     if not path.is_file():
         raise Skipped("docs/README.md is absent")
-    headings = " ".join(line.lower() for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    text = path.read_text(encoding="utf-8")
+    headings = " ".join(line.lower() for line in text.splitlines() if line.startswith("#"))
     missing = [word for word in CARD if word not in headings]
     if missing:
         yield f"docs/README.md: no heading with {', '.join(missing)}"
+    for paragraph in re.split(r"\n\s*\n|^#.*$", text, flags=re.MULTILINE):
+        if PLACEHOLDER.fullmatch(paragraph.strip()):
+            yield f"docs/README.md: a paragraph of {paragraph.strip()} alone; wanted the text that it stands for"
 
 
 def _lines(bundle: Bundle) -> Iterator[tuple[Path, int, str]]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from transmodal.errors import InputError
+
 
 class DiffusiveTranslators(nn.Module):
     """Both directions in one module and one state dict; the direction is chosen at each call.
@@ -15,9 +17,11 @@ class DiffusiveTranslators(nn.Module):
         first, second: what makes the first and the second contrast; each a network
             ``(image (B, 2, H, W), timesteps (B,), latent (B, latent_dim)) -> (B, C, H, W)`` that predicts the clean
             image in its channel 0 from [noisy target, source].
-        contrasts: modality of the first and of the second contrast.
+        contrasts: modality of the first and of the second contrast, two different names.
         num_timesteps: diffusion steps T that the generators are trained for.
         latent_dim: length of the latent that the generators take.
+    Raises:
+        InputError: if ``contrasts`` are not two different names.
     """
 
     def __init__(
@@ -29,6 +33,14 @@ class DiffusiveTranslators(nn.Module):
         latent_dim: int = 100,
     ) -> None:
         super().__init__()
+        names = [] if isinstance(contrasts, str) else [name for name in contrasts if isinstance(name, str) and name]
+        if not len(contrasts) == len(names) == len(set(names)) == 2:
+            raise InputError(
+                "DiffusiveTranslators, contrasts",
+                found=repr(contrasts),
+                wanted="two different names",
+                remedy="name the first and the second modality, such as ['ct', 'mr']",
+            )
         self.first, self.second = first, second
         self.first_contrast, self.second_contrast = contrasts
         self.num_timesteps, self.latent_dim = num_timesteps, latent_dim

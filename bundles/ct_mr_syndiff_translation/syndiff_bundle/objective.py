@@ -7,6 +7,7 @@ trilemma with denoising diffusion GANs, ICLR 2022, arXiv:2112.07804.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from transmodal.engines.phases import Batch, Terms
+from transmodal.errors import InputError
 from transmodal.losses import SoftplusLoss, r1_penalty
 from transmodal.schedulers import DDGANScheduler, SeededNoise, mixed
 
@@ -34,7 +36,9 @@ class Draws(Protocol):
 def seeded_draws(batch: Batch, turn: int) -> Draws:
     """Random numbers that depend on each sample's own ``seed`` and on the turn, and on nothing else.
 
-    So the number of processes changes nothing, and a resumed training draws what the uninterrupted one would have.
+    So the number of processes changes no random number, and a resumed training draws what the uninterrupted one would
+    have. It still changes the training: the critics' minibatch standard deviation sees the samples of one process, as
+    in the published code.
     """
     image = batch["image"]
     seeds = batch["seed"] if "seed" in batch else torch.randint(2**31, (len(image),))
@@ -85,6 +89,8 @@ class SynDiffObjective:
         r1_interval: penalise at every so many calls of :meth:`discriminator_terms`, the first included; as published,
             the penalty is not multiplied by the interval.
         draws: called with a batch and the turn for its random numbers.
+    Raises:
+        InputError: for a weight or an interval that is no number, or out of range.
     """
 
     def __init__(
@@ -106,6 +112,7 @@ class SynDiffObjective:
         self.draws = draws
         self.adversarial = SoftplusLoss()
         self.calls = 0
+        self._check()
 
     def discriminator_terms(self, batch: Batch) -> Terms:
         """What the four critics minimise: real and made images told apart, and the lazy R1 penalty.
@@ -147,6 +154,14 @@ class SynDiffObjective:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue to count."""
         self.calls = state["calls"]
+
+    def _check(self) -> None:
+        if isinstance(self.r1_interval, bool) or not isinstance(self.r1_interval, int) or self.r1_interval < 1:
+            raise _refusal("r1_interval", self.r1_interval, "an integer of 1 or more")
+        for name in ("l1_weight", "cycle_weight", "r1_gamma"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+                raise _refusal(name, value, "a number of 0 or more")
 
     def _diffused(self, images: Sequence[Tensor], draws: Draws) -> list[Diffused]:
         """Each contrast noised to a timestep of its own; the noise of the last step is drawn first, as published."""
@@ -205,6 +220,15 @@ class SynDiffObjective:
 
 def _images(batch: Batch) -> tuple[Tensor, Tensor]:
     return batch["image"], batch["label"]
+
+
+def _refusal(name: str, value: object, wanted: str) -> InputError:
+    return InputError(
+        f"SynDiffObjective, {name}",
+        found=repr(value),
+        wanted=wanted,
+        remedy=f"give {name} as a number without quotes; r1_gamma 0 leaves the penalty out",
+    )
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:

@@ -15,6 +15,9 @@ from transmodal.files import write_atomically
 
 __all__ = ["AtomicNibabelWriter", "CaseLayout", "case_of"]
 
+DEVIATION_SUFFIX = "_std"
+"""What follows the name of an image in that of its standard deviation."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -76,7 +79,16 @@ class AtomicNibabelWriter(NibabelWriter):
         return image
 
     def write(self, filename: str | os.PathLike[str], verbose: bool = False, **kwargs: Any) -> None:
-        """Write beside the destination, then rename."""
+        """Write beside the destination, then rename.
+
+        The deviation of an earlier image of that name goes first: it would stand beside an image it does not belong to.
+        """
         write = super().write
+        _deviation_of(Path(filename)).unlink(missing_ok=True)
         write_atomically(Path(filename), lambda path: write(str(path), verbose=False, **kwargs))
         logger.info("wrote %s", filename)
+
+
+def _deviation_of(image: Path) -> Path:
+    name, dot, extension = image.name.partition(".")
+    return image.with_name(f"{name}{DEVIATION_SUFFIX}{dot}{extension}")

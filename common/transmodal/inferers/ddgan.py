@@ -40,7 +40,7 @@ class DDGANInferer(NumberedInferer):
         scheduler: number of steps and posterior.
         target: modality to make.
         latent_dim: length of the latent z.
-        seed: of all noise, 0 or more.
+        seed: of all noise, 0 or more and below 2**64.
         num_samples: chains per slice. Of two or more the result holds their mean and, in as many channels after it,
             their standard deviation (divisor ``num_samples - 1``).
         shared_noise: one noise field and one latent for a whole volume, so that neighbouring slices do not flicker;
@@ -125,6 +125,13 @@ class DDGANInferer(NumberedInferer):
                     wanted=f"an integer of {smallest} or more",
                     remedy=f"give {name} as a number without quotes",
                 )
+        if self.seed >= 2**64:
+            raise InputError(
+                "DDGANInferer, seed",
+                found=repr(self.seed),
+                wanted="an integer of 0 or more, below 2**64",
+                remedy="give a smaller seed",
+            )
         if not isinstance(self.shared_noise, bool):
             raise InputError(
                 "DDGANInferer, shared_noise",

@@ -65,6 +65,8 @@ class SliceWiseInferer(Inferer):
         batch_size: slices translated together.
         amp: run the network under bfloat16 autocast; results come back in float32.
         channels_last: hand slices over in channels-last memory, the layout that convolutions prefer on most hardware.
+            The weights of a module are laid out so too, and stay so: with one channel a slice has no layout of its own,
+            and it is the weights that decide.
     Raises:
         ValueError: if ``axis`` or ``batch_size`` is out of range.
         InputError: if a flag arrives as a string, as ``--amp true`` on a command line does.
@@ -95,6 +97,8 @@ class SliceWiseInferer(Inferer):
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Translate a batch of volumes (B, C, H, W, D), or of pictures (B, C, H, W), in [-1, 1]."""
         plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+        if self.channels_last and isinstance(network, nn.Module):
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if plain.ndim == 4:
             return self._like(inputs, self._translate(plain, network, range(len(plain))))
         axis = self.axis + 2

@@ -16,6 +16,7 @@ from monai.transforms import MapTransform
 from monai.utils import ensure_tuple
 from torch import Tensor
 
+from transmodal.data.saving import DEVIATION_SUFFIX
 from transmodal.errors import InputError
 
 __all__ = [
@@ -187,7 +188,8 @@ class SplitDeviationd(MapTransform):
 
     Args:
         keys: predictions (C, H, W[, D]) in [-1, 1].
-        to: key of each deviation, float32: a width, so it is scaled but not shifted, and is never below 0.
+        to: key of each deviation, float32: a width, so it is scaled but not shifted, and is never below 0. Its
+            metadata ask for a file of its own, by ``suffix``.
         modality: modality of the predictions.
         intensity: intensity scale of each modality.
     """
@@ -212,7 +214,10 @@ class SplitDeviationd(MapTransform):
             if len(image) % 2 == 0:
                 mean, deviation = image[: len(image) // 2], image[len(image) // 2 :]
                 sample[key] = mean
-                sample[self.to[key]] = (deviation.float() * self.half_width).clamp(min=0)
+                deviation = (deviation.float() * self.half_width).clamp(min=0)
+                if isinstance(deviation, MetaTensor):
+                    deviation.meta["suffix"] = DEVIATION_SUFFIX
+                sample[self.to[key]] = deviation
         return sample
 
 

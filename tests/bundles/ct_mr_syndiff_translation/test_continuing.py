@@ -159,7 +159,8 @@ def test_the_next_steps_and_rates_are_those_of_the_published_optimizers(
     rates = {
         rate for scheduler in state.values() if isinstance(scheduler, LRScheduler) for rate in scheduler.get_last_lr()
     }
-    assert rates == {rate for scheduler in reference.schedulers.values() for rate in scheduler.get_last_lr()}
+    published_rates = {rate for scheduler in reference.schedulers.values() for rate in scheduler.get_last_lr()}
+    assert sorted(rates) == pytest.approx(sorted(published_rates), rel=1e-12)
 
 
 def test_counts_go_on_from_the_published_iterations(restored: tuple[dict[str, Any], list[str]]) -> None:

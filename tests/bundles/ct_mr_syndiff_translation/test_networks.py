@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from syndiff_bundle.networks import DiffusiveTranslators
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from transmodal.errors import InputError
 from transmodal.networks.nets import NCSNpp
 
 
@@ -63,6 +66,12 @@ def test_the_source_alone_is_the_first_step_without_randomness(translators: Diff
 def test_an_unknown_target_is_refused(translators: DiffusiveTranslators) -> None:
     with pytest.raises(ValueError, match="found target 'pet'; wanted 'ct' or 'mr'"):
         translators(torch.zeros(1, 1, 4, 4), target="pet")
+
+
+@pytest.mark.parametrize("contrasts", [("mr", "mr"), ("ct",), ("ct", "mr", "t1"), "ct", ("ct", ""), ("ct", 1)])
+def test_contrasts_that_are_not_two_different_names_are_refused(contrasts: Any) -> None:
+    with pytest.raises(InputError, match=r"DiffusiveTranslators, contrasts: found .*; wanted two different names"):
+        DiffusiveTranslators(Generator(0.1), Generator(0.2), contrasts=contrasts)
 
 
 def test_the_network_compiles_to_torchscript() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from transmodal.engines import AlternatingTrainer, Phase
+from transmodal.errors import InputError
 from transmodal.schedulers import DDGANScheduler
 
 NETWORKS = ("generator", "estimator", "critic", "patch_critic")
@@ -210,6 +211,19 @@ def test_weights_scale_their_terms() -> None:
     assert_close(heavy["l1"], 2 * plain["l1"])
     assert_close(heavy["cycle"], 4 * plain["cycle"])
     assert_close(heavy["adversarial"], plain["adversarial"])
+
+
+@pytest.mark.parametrize("interval", [0, -1, 2.5, "10", True])
+def test_an_interval_that_is_no_count_is_refused(interval: Any) -> None:
+    with pytest.raises(InputError, match=r"SynDiffObjective, r1_interval: found .*; wanted an integer of 1 or more"):
+        game(r1_interval=interval)
+
+
+@pytest.mark.parametrize("name", ["l1_weight", "cycle_weight", "r1_gamma"])
+@pytest.mark.parametrize("value", [-0.5, "0.5", True, float("nan"), float("inf"), None])
+def test_a_weight_that_is_no_number_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=rf"SynDiffObjective, {name}: found .*; wanted a number of 0 or more"):
+        game(**{name: value})
 
 
 def test_training_the_smallest_networks_lowers_the_reconstruction_error() -> None:

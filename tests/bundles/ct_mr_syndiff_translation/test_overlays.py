@@ -8,11 +8,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from datalist import convert_layout
 from monai.bundle import ConfigParser
 from numpy.typing import NDArray
 from PIL import Image
 
+from datalist import convert_layout
 from tests.bundles.tiny import ROOT, importable
 
 BUNDLE = ROOT / "bundles/ct_mr_syndiff_translation"
@@ -44,7 +44,13 @@ def test_pictures_of_the_bile_duct_study_are_scaled_as_published(tmp_path: Path,
         Image.fromarray(grey).save(tmp_path / f"set/{name}/p1/1.png")
     new = tmp_path / "new"
     convert_layout(
-        tmp_path / "set", "pictures-patients", str(new), {}, NOTHING_HELD_OUT, window=(-1000, 1040), slice_thickness=None
+        tmp_path / "set",
+        "pictures-patients",
+        str(new),
+        {},
+        NOTHING_HELD_OUT,
+        window=(-1000, 1040),
+        slice_thickness=None,
     )
     seen = prepared("bile_duct", modality, next(new.glob(f"*/{modality}.nii.gz")), patch=[20, 24])
     np.testing.assert_allclose(seen, 2 * grey.astype(np.float32) / 255 - 1, atol=1e-5)

@@ -63,7 +63,26 @@ def test_any_orientation_is_written_as_it_is(tmp_path: Path, order: tuple[int, i
 
 
 def test_without_a_case_the_file_name_is_taken() -> None:
-    assert case_of({"filename_or_obj": "/data/scan_3.nii.gz"}) == {"case": "scan_3"}
+    assert case_of({"filename_or_obj": "/data/scan_3.nii.gz"})["case"] == "scan_3"
+
+
+def deviation() -> MetaTensor:
+    second = image()
+    second.meta["suffix"] = "_std"
+    return second
+
+
+def test_an_image_and_its_deviation_stand_side_by_side(tmp_path: Path) -> None:
+    saver(tmp_path)(image())
+    saver(tmp_path)(deviation())
+    assert sorted(path.name for path in (tmp_path / "patient07").iterdir()) == ["ct.nii.gz", "ct_std.nii.gz"]
+
+
+def test_a_new_image_does_not_stand_beside_the_deviation_of_an_old_one(tmp_path: Path) -> None:
+    saver(tmp_path)(image())
+    saver(tmp_path)(deviation())
+    saver(tmp_path)(image())
+    assert [path.name for path in (tmp_path / "patient07").iterdir()] == ["ct.nii.gz"]
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,6 +227,7 @@ def test_no_gradient_is_kept() -> None:
         ("seed", "0", "an integer of 0 or more"),
         ("seed", -1, "an integer of 0 or more"),
         ("seed", True, "an integer of 0 or more"),
+        ("seed", 2**64, r"an integer of 0 or more, below 2\*\*64"),
         ("num_samples", 0, "an integer of 1 or more"),
         ("num_samples", "2", "an integer of 1 or more"),
         ("num_samples", True, "an integer of 1 or more"),

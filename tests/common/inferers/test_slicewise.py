@@ -12,7 +12,9 @@ from monai.inferers import SimpleInferer
 from torch import Tensor, nn
 
 from transmodal.errors import InputError
-from transmodal.inferers import NumberedInferer, SliceWiseInferer, TargetInferer
+from transmodal.inferers import DDGANInferer, NumberedInferer, SliceWiseInferer, TargetInferer
+from transmodal.networks.nets import NCSNpp
+from transmodal.schedulers import DDGANScheduler
 
 
 class Doubling(nn.Module):
@@ -109,6 +111,31 @@ def test_autocast_and_channels_last_change_little() -> None:
     mixed = SliceWiseInferer(SimpleInferer(), amp=True)(image, network)
     assert mixed.dtype == torch.float32
     torch.testing.assert_close(mixed, plain, atol=0.02, rtol=0.02)
+
+
+def test_channels_last_reaches_the_convolutions_within_a_network() -> None:
+    """One channel alone has no layout, and two such stacked are not channels-last: the weights have to be."""
+    network = NCSNpp(channels=8, channel_mult=(1, 2), attention=(False, False), latent_dim=4, style_dim=8).eval()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    seen: list[Tensor] = []
+    inner = network.trunk.get_submodule("down.0.blocks.0.conv2")
+    inner.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    inferer = DDGANInferer(DDGANScheduler(2), target="ct", latent_dim=4)
+
+    def called(self: nn.Module, image: Tensor, noisy: Tensor, timesteps: Tensor, latent: Tensor, target: str) -> Tensor:
+        prediction: Tensor = network(torch.cat([noisy, image], dim=1), timesteps, latent)
+        return prediction[:, :1]
+
+    translators = type("Translators", (nn.Module,), {"forward": called})()
+    translators.generator = network
+    image = torch.rand(1, 1, 16, 16, 2)
+    plain = SliceWiseInferer(inferer)(image, translators)
+    assert not any(given.is_contiguous(memory_format=torch.channels_last) for given in seen)
+    seen.clear()
+    found = SliceWiseInferer(inferer, channels_last=True)(image, translators)
+    assert [given.is_contiguous(memory_format=torch.channels_last) for given in seen] == [True, True]
+    torch.testing.assert_close(found, plain, rtol=0, atol=1e-5)
 
 
 def test_a_flag_given_as_text_is_refused() -> None:

@@ -170,6 +170,21 @@ def test_a_timestep_out_of_range_is_refused(t: list[int], found: str) -> None:
         DDGANScheduler().posterior_sample(normal(), normal(), torch.tensor(t), normal())
 
 
+def test_timesteps_on_a_device_are_not_waited_for() -> None:
+    """Reading a value of the meta device, which has none, raises."""
+    images, t = normal().to("meta"), T.to("meta")
+    scheduler = DDGANScheduler()
+    x_t, x_next = scheduler.noise_pair(images, t, images, images)
+    assert x_t.shape == x_next.shape == scheduler.posterior_sample(images, images, t, images).shape == SHAPE
+
+
+def test_tables_are_copied_to_a_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler, images = DDGANScheduler(), normal().to("meta")
+    scheduler.posterior_sample(images, images, T.to("meta"), images)
+    monkeypatch.setattr(scheduler, "posterior_variance", None)
+    assert scheduler.posterior_sample(images, images, T.to("meta"), images).shape == SHAPE
+
+
 @pytest.mark.parametrize("t", [torch.tensor(3), torch.arange(3), T[:, None], T.float(), T > 1])
 def test_timesteps_that_are_not_one_integer_per_sample_are_refused(t: Tensor) -> None:
     with pytest.raises(

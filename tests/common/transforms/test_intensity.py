@@ -170,6 +170,12 @@ def test_mean_and_deviation_keep_the_grid_each_for_itself() -> None:
     assert sample["pred_std"].meta["case"] == "p7"
 
 
+def test_a_deviation_asks_for_a_file_beside_that_of_its_mean() -> None:
+    sample = SplitDeviationd(modality="ct", intensity=INTENSITY)({"pred": MetaTensor(torch.rand(2, 3, 3, 3))})
+    assert sample["pred_std"].meta["suffix"] == "_std"
+    assert "suffix" not in sample["pred"].meta
+
+
 def test_a_split_mean_is_restored_to_physical_units() -> None:
     sample = SplitDeviationd(modality="ct", intensity=INTENSITY)({"pred": torch.zeros(2, 2, 2)})
     restored = RestoreModalityd("pred", "ct", INTENSITY)(sample)

@@ -130,3 +130,18 @@ def test_hosted_files_are_pinned_and_stay_inside(bundle: Path, entry: str, compl
 def test_a_model_card_without_sections_is_refused(bundle: Path) -> None:
     write(bundle, "docs/README.md", "# Model overview\n## Data\n# License and references\n")
     assert reason(bundle, "model card") == "docs/README.md: no heading with training, performance, commands, disclaimer"
+
+
+@pytest.mark.parametrize("text", ["{}\n", "Some text.\n\n{}\n\nMore.\n", "{}\n## More\nText.\n"])
+@pytest.mark.parametrize("word", ["PERFORMANCE", "TODO", "FILL_IN"])
+def test_a_placeholder_in_a_model_card_is_refused(bundle: Path, word: str, text: str) -> None:
+    card = (bundle / "docs/README.md").read_text(encoding="utf-8")
+    write(bundle, "docs/README.md", f"{card}\n## Performance\n{text.format(word)}")
+    complaint = f"docs/README.md: a paragraph of {word} alone; wanted the text that it stands for"
+    assert reason(bundle, "model card") == complaint
+
+
+def test_capitals_within_a_paragraph_of_a_model_card_are_text(bundle: Path) -> None:
+    card = (bundle / "docs/README.md").read_text(encoding="utf-8")
+    write(bundle, "docs/README.md", f"{card}\nThe error is the\nMAE\nin HU.\n\nMAE:\n")
+    assert find(bundle, "model card").status == "ok"

@@ -88,7 +88,8 @@ class NCSNpp(nn.Module):
             timesteps: index t of the step t+1 → t, (B,) integers.
             latent: z, (B, latent_dim), standard normal.
         Returns:
-            (B, out_channels, H, W), in [-1, 1] with ``tanh``.
+            (B, out_channels, H, W), in [-1, 1] with ``tanh``; the last layers run in float32 under autocast too, so
+            that it is not rounded to the 128 numbers that bfloat16 has between 0.5 and 1.
         Raises:
             ValueError: if the image is too small to be mirrored.
         """
@@ -153,7 +154,7 @@ class NCSNppTrunk(nn.Module):
             time: activated embedding of the time step, (B, time_dim).
             style: (B, style_dim).
         Returns:
-            (B, out_channels, H, W), unbounded.
+            (B, out_channels, H, W), unbounded; in the type of the weights, under autocast too.
         """
         skips = [features]
         for down in self.down:
@@ -161,6 +162,13 @@ class NCSNppTrunk(nn.Module):
         features = self.middle(features, time, style)
         for up in self.up.values():
             features = up(features, time, style, skips)
+        # TorchScript wants to know the device type when it compiles
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return self._finish(features)
+        with torch.autocast(features.device.type, enabled=False):
+            return self._finish(features.to(self.head.weight.dtype))
+
+    def _finish(self, features: Tensor) -> Tensor:
         result: Tensor = self.head(F.silu(self.norm(features)))
         return result
 

@@ -84,7 +84,8 @@ class ResNetGenerator(nn.Module):
             if size % self.size_multiple != 0 or size < self.smallest_size:
                 raise ValueError(
                     f"found an image of size {list(image.shape[2:])}; wanted multiples of {self.size_multiple}, "
-                    f"at least {self.smallest_size}. Pad the image and crop the result."
+                    f"at least {self.smallest_size}. Pad the image and crop the result. "
+                    "In a bundle, choose `patch` and `smallest` accordingly."
                 )
         features = self.stem(image)
         for down in self.down:

@@ -81,7 +81,8 @@ class TimeDiscriminator(nn.Module):
         if min(size) < self.smallest_size:
             raise ValueError(
                 f"found images of size {size}; wanted at least {self.smallest_size} on each side, because the critic "
-                f"halves them {len(self.blocks)} times. Train on larger images or crops, or with fewer multipliers."
+                f"halves them {len(self.blocks)} times. Train on larger images or crops, or with fewer multipliers. "
+                "In a bundle, choose `patch` accordingly."
             )
         time = self.time_embedding(timesteps)
         features = [self.stem(torch.cat([x_t, x_next], dim=1))]

@@ -122,6 +122,14 @@ def test_bfloat16_autocast_predicts_nearly_the_same() -> None:
 
 
 @torch.no_grad()
+def test_under_autocast_the_prediction_is_in_float32_and_not_rounded() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loud()(*inputs())
+    assert found.dtype == torch.float32
+    assert (found != found.bfloat16()).float().mean() > 0.9
+
+
+@torch.no_grad()
 def test_scripted_it_predicts_the_same() -> None:
     network, given = loud(), inputs(9, 12)
     assert_close(torch.jit.script(network)(*given), network(*given), rtol=0, atol=1e-6)

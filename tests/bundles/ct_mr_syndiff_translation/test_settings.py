@@ -1,0 +1,46 @@
+"""What a resumed training must have in common with the one that wrote its state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monai.bundle import ConfigParser
+
+
+def config(root: Path, **values: Any) -> ConfigParser:
+    parser = ConfigParser()
+    parser.read_config(str(root / "bundles/ct_mr_syndiff_translation/configs/train.json"))
+    for name, value in values.items():
+        parser[name] = value
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "setting"),
+    [
+        ("l1_weight", 1.0, "weights"),
+        ("cycle_weight", 1.0, "weights"),
+        ("r1_gamma", 2.0, "r1"),
+        ("r1_interval", 5, "r1"),
+        ("ema_decay", 0.9, "ema_decay"),
+        ("batch_size", 2, "batch_size"),
+    ],
+)
+def test_what_shapes_the_training_is_compared_before_it_resumes(
+    root: Path, name: str, other: float, setting: str
+) -> None:
+    before, now = (each.get_parsed_content("settings") for each in (config(root), config(root, **{name: other})))
+    assert [key for key in before if before[key] != now[key]] == [setting]
+
+
+def test_more_epochs_may_follow(root: Path) -> None:
+    before, now = (each.get_parsed_content("settings") for each in (config(root), config(root, max_epochs=900)))
+    assert before == now
+
+
+def test_validation_writes_its_curves_beside_those_of_training(root: Path) -> None:
+    parser = config(root)
+    parser.parse()
+    assert parser["validate#handlers#1"]["_target_"] == "TensorBoardStatsHandler"
