@@ -100,7 +100,6 @@ def restore(training: TrainingFile, state: Mapping[str, Any]) -> list[str]:
     for scheduler in (item for item in state.values() if isinstance(item, LRScheduler)):
         _restore_schedule(scheduler, origins, training)
     state["objective"].load_state_dict({"calls": training.global_step})
-    state["ema"].load_state_dict({"updates": training.global_step})
     first, second = (training.arguments.get(name, "not told") for name in ("contrast1", "contrast2"))
     report += [f"contrasts: the first was {first}, the second {second}; where `contrasts` are others, change them"]
     averaged = training.networks["gen_diffusive_1"].has_average

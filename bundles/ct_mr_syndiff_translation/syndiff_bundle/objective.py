@@ -75,7 +75,7 @@ class Diffused:
 class SynDiffObjective:
     """Named terms of both players; knows no optimizer, device or loop.
 
-    A batch holds unpaired ``image`` (first contrast) and ``label`` (second). A diffusive generator is never shown the
+    A batch holds an unpaired image of each contrast under ``keys``. A diffusive generator is never shown the
     other sample's image: its source is the estimate of the other contrast made from the very image it has to restore,
     so no term compares one patient with another. The critics have their turn first.
 
@@ -89,6 +89,7 @@ class SynDiffObjective:
         r1_interval: penalise at every so many calls of :meth:`discriminator_terms`, the first included; as published,
             the penalty is not multiplied by the interval.
         draws: called with a batch and the turn for its random numbers.
+        keys: of the first and of the second contrast in a batch, as the source stands under ``image``.
     Raises:
         InputError: for a weight or an interval that is no number, or out of range.
     """
@@ -104,12 +105,13 @@ class SynDiffObjective:
         r1_gamma: float = 1.0,
         r1_interval: int = 10,
         draws: Callable[[Batch, int], Draws] = seeded_draws,
+        keys: Sequence[str] = ("image", "label"),
     ) -> None:
         self.contrasts = (first, second)
         self.scheduler, self.latent_dim = scheduler, latent_dim
         self.l1_weight, self.cycle_weight = l1_weight, cycle_weight
         self.r1_gamma, self.r1_interval = r1_gamma, r1_interval
-        self.draws = draws
+        self.draws, self.keys = draws, tuple(keys)
         self.adversarial = SoftplusLoss()
         self.calls = 0
         self._check()
@@ -121,7 +123,7 @@ class SynDiffObjective:
         turn is the same.
         """
         draws = self.draws(batch, CRITICS)
-        images = _images(batch)
+        images = self._images(batch)
         samples = self._diffused(images, draws)
         with torch.no_grad():
             estimates = self._estimates(images)
@@ -135,7 +137,7 @@ class SynDiffObjective:
     def generator_terms(self, batch: Batch) -> Terms:
         """What all four generators minimise together; the estimates are not detached from the diffusive terms."""
         draws = self.draws(batch, GENERATORS)
-        images = _images(batch)
+        images = self._images(batch)
         samples = self._diffused(images, draws)
         estimates = self._estimates(images)
         predicted, restored = self._restored(samples, estimates, draws)
@@ -162,6 +164,11 @@ class SynDiffObjective:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
                 raise _refusal(name, value, "a number of 0 or more")
+
+    def _images(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Of the first contrast and of the second."""
+        first, second = self.keys
+        return batch[first], batch[second]
 
     def _diffused(self, images: Sequence[Tensor], draws: Draws) -> list[Diffused]:
         """Each contrast noised to a timestep of its own; the noise of the last step is drawn first, as published."""
@@ -216,10 +223,6 @@ class SynDiffObjective:
     def _judged_patches(self, images: Sequence[Tensor]) -> list[Tensor]:
         """Maps of logits of both patch critics for an image of the first and of the second contrast."""
         return [of.patch_critic(image)[-1] for of, image in zip(self.contrasts, images, strict=True)]
-
-
-def _images(batch: Batch) -> tuple[Tensor, Tensor]:
-    return batch["image"], batch["label"]
 
 
 def _refusal(name: str, value: object, wanted: str) -> InputError:

@@ -22,7 +22,8 @@ class EMAHandler:
     average starts as a copy of the network as it is when training starts. The validator and the handler that saves
     weights are given ``average``.
 
-    For a resumed training, name both ``average`` and this handler in the ``state`` of `transmodal.handlers.Resume`.
+    For a resumed training, name ``average`` in the ``state`` of `transmodal.handlers.Resume`, and with ``warmup`` this
+    handler too, whose count of updates the decay then depends on.
 
     Args:
         network: what is trained, wrapped for distributed training or not.

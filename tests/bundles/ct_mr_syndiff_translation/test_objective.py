@@ -141,6 +141,13 @@ def test_a_generator_restores_an_image_from_the_estimate_made_of_that_very_image
     assert_close(second.generator.seen[0][:, 1:], first.estimator(sample["label"]))
 
 
+def test_the_keys_say_which_image_is_of_which_contrast() -> None:
+    sample = batch()
+    swapped = {"image": sample["label"], "label": sample["image"], "seed": sample["seed"]}
+    plain, other = game().generator_terms(sample), game(keys=("label", "image")).generator_terms(swapped)
+    assert_close(other, plain)
+
+
 @pytest.mark.parametrize(("changed", "kept"), [("label", "first"), ("image", "second")])
 def test_a_contrast_does_not_depend_on_the_other_ones_image(changed: str, kept: str) -> None:
     objective = game()

@@ -38,9 +38,3 @@ def test_what_shapes_the_training_is_compared_before_it_resumes(
 def test_more_epochs_may_follow(root: Path) -> None:
     before, now = (each.get_parsed_content("settings") for each in (config(root), config(root, max_epochs=900)))
     assert before == now
-
-
-def test_validation_writes_its_curves_beside_those_of_training(root: Path) -> None:
-    parser = config(root)
-    parser.parse()
-    assert parser["validate#handlers#1"]["_target_"] == "TensorBoardStatsHandler"
