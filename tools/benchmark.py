@@ -19,6 +19,7 @@ from benchmarks.measuring import peak_memory, race
 from benchmarks.quality import compare_precisions, largest, quality_table
 from benchmarks.reporting import circumstances, rows_of, speed_table
 from benchmarks.setting import Setting
+from benchmarks.volumes import volume_memories, volume_table
 from contract.bundle import Bundle
 from transmodal.errors import InputError
 from transmodal.files import write_atomically
@@ -78,6 +79,13 @@ def bf16_quality(setting: Setting, dataset_dir: str | None, source: str | None) 
     return measured, quality_table(changes)
 
 
+def memory_of_volumes(setting: Setting, slices: Sequence[int]) -> Report:
+    """Measure the peak memory of volumes of so many slices, translated by the bundle's own inferer."""
+    memories = volume_memories(setting, slices)
+    volumes = [{**asdict(each), "added": each.added} for each in memories]
+    return {"resolution": list(setting.resolution), "volumes": volumes}, volume_table(memories)
+
+
 def main(
     bundle: str,
     resolution: int | Sequence[int] = (256, 256),
@@ -91,14 +99,18 @@ def main(
     quality: bool = False,
     dataset_dir: str | None = None,
     source: str | None = None,
+    slices: int | Sequence[int] = (),
 ) -> None:
-    """Time a bundle's network every way it can run, in turns; or, with --quality True, measure what bf16 changes.
+    """Time a bundle's network every way it can run, in turns; or measure what bf16 changes, or the memory of volumes.
 
     Speed needs no weights:
     tools/benchmark.py ct_mr_syndiff_translation --threads 2 --output speed.json
 
     Quality is the change of each case's PSNR in dB when the bundle's evaluation runs under bf16 autocast:
     tools/benchmark.py ct_mr_syndiff_translation --quality True --ckpt_path models/model.pt --dataset_dir DATA
+
+    Memory of volumes needs no weights either; beyond the volume itself it should not grow with the slices:
+    tools/benchmark.py brain_mri_mudiff_synthesis --slices 20,155 --overlay configs/small.json --resolution 64,64
 
     Args:
         bundle: folder or name of a bundle.
@@ -113,11 +125,14 @@ def main(
         quality: True for quality, False for speed.
         dataset_dir: cases with their reference, for quality.
         source: modality translated from, for quality; by default the bundle's.
+        slices: sizes of volumes whose memory is measured, such as 20,155, instead of speed; resolution is of a slice.
     """
     try:
         setting = _setting(bundle, resolution, threads, device, overlay, ckpt_path)
         if options.flag("quality", quality):
             measured, table = bf16_quality(setting, dataset_dir, source)
+        elif slices != ():
+            measured, table = memory_of_volumes(setting, options.counts("slices", slices))
         else:
             measured, table = speed(setting, options.counts("batch", batch), options.count("repeats", repeats))
     except InputError as error:

@@ -13,14 +13,14 @@ import fire
 from intake.conversion import convert
 from intake.formats import LAYOUTS, make_format
 from intake.report import errors_text, report
+from intake.splits import DrawnSplit, ListedSplit, Sections, Split
 from intake.survey import Survey, survey
-from transmodal.data import read_sections, split_cases, write_sections
+from transmodal.data import read_sections, write_sections
 from transmodal.data.cases import discover_cases
-from transmodal.data.layout import LABELS, SECTIONS, Case, case_files
+from transmodal.data.layout import LABELS, SECTIONS, case_files
 from transmodal.data.sections import LIST_NAME
 from transmodal.errors import InputError
 
-Sections = dict[str, list[Case]]
 HELD_OUT = 0.15
 
 
@@ -39,14 +39,39 @@ def share(value: Any, name: str) -> float | list[str]:
     return [str(each).strip() for each in names]
 
 
-def read_or_split(dataset_dir: Path, validation: Any, test: Any, seed: int) -> tuple[Sections, dict[str, Any]]:
+def make_split(lists: Any, held_out: tuple[Any, Any, int], default: float) -> Split:
+    """How cases are divided: as lists say, or with shares held out.
+
+    Args:
+        lists: what ``--lists`` was given, if anything.
+        held_out: what ``--validation``, ``--test`` and ``--seed`` were given.
+        default: the share that is held out where nothing was given.
+    Raises:
+        InputError: if both were given, or one of them cannot be understood.
+    """
+    validation, test, seed = held_out
+    if lists is None:
+        return DrawnSplit(*_shares(validation, test, default), seed)
+    if validation is not None or test is not None:
+        raise InputError(
+            "--lists", found="it with --validation or --test", wanted="one of the two", remedy="leave one of them out"
+        )
+    return ListedSplit(lists)
+
+
+def read_or_split(dataset_dir: Path, lists: Any, held_out: tuple[Any, Any, int]) -> tuple[Sections, dict[str, Any]]:
     """The sections of a data list, or those made of the cases in a folder, and how they were made."""
     if dataset_dir.suffix == ".json":
+        if lists is not None:
+            remedy = "leave it out, or give the folder of the cases"
+            raise InputError("--lists", found="it with a data list", wanted="it with a folder", remedy=remedy)
         return read_sections(dataset_dir), {"datalist": str(dataset_dir)}
+    split = make_split(lists, held_out, HELD_OUT)
     cases = discover_cases(dataset_dir)
-    made: dict[str, Any] = dict(zip(("validation", "test"), _shares(validation, test, HELD_OUT), strict=True))
     images = {name for case in cases for name in case_files(case)} - set(LABELS)
-    return split_cases(cases, **made, seed=seed, pairs=sorted(images)), made | {"seed": seed}
+    sections = split.divide({"training": cases, "validation": [], "test": []}, sorted(images))
+    _warn(split.warnings)
+    return sections, split.made
 
 
 def check_place(place: Path, sections: Sections, force: bool) -> None:
@@ -86,29 +111,35 @@ def convert_layout(
     output: str | None,
     modalities: dict[str, str],
     held_out: tuple[Any, Any, int],
+    lists: Any = None,
+    check: bool = True,
     **options: Any,
 ) -> None:
     """Convert a data set of another layout; see :func:`main`."""
     options = {option: value for option, value in options.items() if value is not None}
     form = make_format(name, modalities, options)
+    split = make_split(lists, held_out, form.held_out)
     if output is None:
         raise InputError("--output", found="none", wanted="a new folder for the data set", remedy="add --output DIR")
     made = {"from": name, "source": str(source), "modalities": form.modalities, **options}
     place = Path(os.path.abspath(str(output)))
-    validation, test, seed = held_out
-    sections, errors = convert(source, form, place, made, *_shares(validation, test, form.held_out), seed)
+
+    def look(sections: Sections) -> None:
+        _warn([*form.warnings, *split.warnings])
+        see(sections, check)
+
+    errors = convert(source, form, place, made if lists is None else made | split.made, split, look)
     if errors:
         print(errors_text(errors), file=sys.stderr)
         sys.exit(1)
-    if form.warnings:
-        print("\n".join([*(f"warning: {text}" for text in form.warnings), ""]))
-    see(sections, check=True)
     print(f"\nwrote {place} with its {LIST_NAME}")
 
 
-def split_and_check(source: Path, output: str | None, held_out: tuple[Any, Any, int], check: bool, force: bool) -> None:
+def split_and_check(
+    source: Path, output: str | None, lists: Any, held_out: tuple[Any, Any, int], check: bool, force: bool
+) -> None:
     """Check a data set of our own layout and write its list; see :func:`main`."""
-    sections, made = read_or_split(source, *held_out)
+    sections, made = read_or_split(source, lists, held_out)
     place = None if output is None else Path(os.path.abspath(str(output)))
     if place is not None:
         check_place(place, sections, force)
@@ -121,10 +152,11 @@ def split_and_check(source: Path, output: str | None, held_out: tuple[Any, Any, 
 
 
 def main(
-    dataset_dir: str,
+    dataset_dir: str | None = None,
     *classes: str,
     validation: Any = None,
     test: Any = None,
+    lists: Any = None,
     seed: int = 0,
     output: str | None = None,
     check: bool = True,
@@ -135,24 +167,25 @@ def main(
     patient: str | None = None,
     paired: bool | None = None,
     slice_thickness: float | None = None,
+    slices_per_case: int | None = None,
     **other: Any,
 ) -> None:
     """Check a data set image by image and split it by patient; exit status 1 on any error.
 
     Nothing is written without --output. A dataset.json in the data set's folder overrides every later split.
 
-    With --from, convert another layout into a new folder: pictures-ab, pictures-classes, pictures-patients or mat;
-    --from help describes each.
+    With --from FORMAT, convert another layout into a new folder; --from help describes each.
 
     For example: tools/datalist.py data/pelvis --validation STS_012,STS_034 --test 0.2 --output dataset.json
                  tools/datalist.py pictures --from pictures-ab --a ct --b mr --window=-1000,1040 --output data/slices
-                 tools/datalist.py ixi --from mat --output data/ixi
+                 tools/datalist.py BraTS --from brats --lists train.list,val.list,test.list --output data/brats
 
     Args:
         dataset_dir: folder of cases, as <case>/<modality>.<extension>; or a dataset.json, which is checked as it is.
         classes: CLASS=MODALITY, for pictures-classes, pictures-patients and mat.
         validation: fraction of the patients, or names of cases: a,b,c; 0.15 by default, and nothing for mat.
         test: fraction of the patients, or names of cases; default as for validation.
+        lists: published lists instead: files TRAIN,VALIDATION,TEST with an id per line, or FILE.json:NAME.
         seed: another number makes another split.
         output: file to write the split into, nothing by default; with --from, the new folder.
         check: read every image; False only makes the list.
@@ -163,20 +196,30 @@ def main(
         patient: regular expression that finds the patient in a picture's name, so that patients are not split.
         paired: for mat: index i of every contrast is one slice, in all sections.
         slice_thickness: for pictures-patients: distance of the slices in mm, 1 by default.
+        slices_per_case: for npy: slices of each subject, 80 by default.
     """
-    source = Path(os.path.abspath(str(dataset_dir)))
+    source, held_out = Path(os.path.abspath(str(dataset_dir))), (validation, test, seed)
     try:
         _check_flags(other, {"--check": check, "--force": force})
         if other.get("from") == "help":
             print(LAYOUTS)
+        elif dataset_dir is None:
+            raise InputError(
+                "DATASET_DIR", found="none", wanted="a folder or a list", remedy="name it; --help tells more"
+            )
         elif "from" in other:
-            options = {"window": window, "patient": patient, "paired": paired, "slice_thickness": slice_thickness}
-            held_out = (validation, test, seed)
-            convert_layout(source, other["from"], output, _modalities(classes, a, b), held_out, **options)
+            options = {"window": window, "patient": patient, "paired": paired}
+            options |= {"slice_thickness": slice_thickness, "slices_per_case": slices_per_case}
+            convert_layout(source, other["from"], output, _modalities(classes, a, b), held_out, lists, check, **options)
         else:
-            split_and_check(source, output, (validation, test, seed), check, force)
+            split_and_check(source, output, lists, held_out, check, force)
     except InputError as error:
         sys.exit(str(error))
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    if warnings:
+        print("\n".join([*(f"warning: {text}" for text in warnings), ""]))
 
 
 def _shares(validation: Any, test: Any, default: float) -> tuple[float | list[str], float | list[str]]:

@@ -6,26 +6,23 @@ Every tensor is accounted for, or nothing is written.
 from __future__ import annotations
 
 import importlib
-import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import fire
-import torch
-from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
-from contract.bundle import Bundle
-from format_json import format_text, load
-from transmodal.checkpoints import Published, match, read_checkpoint, save_weights, write_checkpoint
+from benchmarks import options
+from importing.continuing import continue_training
+from importing.layers import Layers, importing_bundle
+from importing.writing import check_new, usage, write_overlay
+from transmodal.checkpoints import Published, match, read_checkpoint, save_weights
 from transmodal.errors import InputError
-from transmodal.handlers import training_state
-from verify import find_bundles
 
-CONFIG, TRAINING = "configs/inference.json", "configs/train.json"
+__all__ = ["continue_training", "import_weights", "main"]
 
 
 def import_weights(
@@ -34,120 +31,72 @@ def import_weights(
     output: str | Path | None = None,
     overlay: str | Path | None = None,
     force: bool = False,
+    config: Sequence[str | Path] = (),
+    ids: Mapping[str, Any] | None = None,
 ) -> str:
     """Import published checkpoints into a bundle and say what became of every tensor.
 
     Args:
         bundle: the bundle's folder or name; its ``<method>_bundle/published.py`` recognises the checkpoints.
-        checkpoints: child of the bundle's ``network_def`` to the file with its weights.
+        checkpoints: child of the bundle's ``network_def`` to the file with its weights; a child without parameters,
+            such as the task that MU-Diff's weights carry, has none and stays as the config makes it.
         output: the weights file, by default ``models/model.pt`` of the bundle.
-        overlay: config written where the checkpoints need another network than the bundle's; by default beside
-            ``output``.
+        overlay: config written where the checkpoints need other ids than the bundle's; by default beside ``output``.
         force: replace files that are there.
+        config: overlays over the bundle's config that say what the checkpoints are for.
+        ids: single ids of the config that do, to their values; they are written into ``overlay``.
     Returns:
         The report, and the command that uses the weights.
     Raises:
         InputError: if the roles are not those of the bundle, a file does not match whole, or an output is there.
     """
-    home = _bundle(bundle)
+    home = importing_bundle(bundle)
     output = home.weights if output is None else Path(output)
     overlay = output.with_suffix(".json") if overlay is None else Path(overlay)
-    network_def = load(home.root / CONFIG)["network_def"]
+    laid = tuple(Path(options.file("config", str(path), home.root)) for path in config)
     with home.importable():
-        configured = _build(home, network_def)
-        _check_roles(bundle, wanted=[name for name, _ in configured.named_children()], found=list(checkpoints))
-        importer = importlib.import_module(f"{home.package}.published")
-        read = {role: _read(importer, file, role) for role, file in checkpoints.items()}
-        published = {role: each for role, (_, _, each) in read.items()}
-        imported = _build(home, {**network_def, **{role: each.definition for role, each in published.items()}})
-    weights, report = {}, []
-    for role, (tensors, where, each) in read.items():
-        expected = imported.get_submodule(role).state_dict()
-        state, matched = match(tensors, expected, each.key_map, where)
-        weights |= {f"{role}.{key}": value for key, value in state.items()}
-        report += [f"{role}: {each.title}", str(matched)]
-    # printed structure, unlike the state dict, also tells dropout and padding apart
-    differing = [role for role in published if str(configured.get_submodule(role)) != str(imported.get_submodule(role))]
-    changes = _changed_settings(home, published)
-    if differing:
-        changes["network_def"] = {**network_def, **{role: published[role].definition for role in differing}}
+        weights, changes, report = _imported(Layers(home, laid, dict(ids or {})), checkpoints)
     outputs = [output, overlay] if changes else [output]
-    _check_new(outputs, force)
+    check_new(outputs, force)
+    if changes:
+        write_overlay(overlay, changes)
+    save_weights(weights, output)
+    wrote = f"wrote {' and '.join(map(str, outputs))}"
+    return "\n".join([*report, wrote, usage(home.root, output, *laid, *outputs[1:])])
+
+
+def _imported(
+    given: Layers, checkpoints: Mapping[str, str | Path]
+) -> tuple[dict[str, Tensor], dict[str, Any], list[str]]:
+    """Weights for the whole network, what they change in the config, and what became of every tensor."""
+    given.check_ids()
+    configured = given.build(given.network_def)
+    carried = [name for name, child in configured.named_children() if next(child.parameters(), None) is None]
+    roles = [name for name, _ in configured.named_children() if name not in carried]
+    _check_roles(given.bundle.name, wanted=roles, found=list(checkpoints))
+    importer = importlib.import_module(f"{given.bundle.package}.published")
+    read = {role: _read(importer, file, role) for role, file in checkpoints.items()}
+    published = {role: each for role, (_, _, each) in read.items()}
+    needed = given.needed_by(published)
+    definitions = {role: each.definition for role, each in published.items()}
+    network = needed.build({**given.network_def, **definitions}, device="cpu" if carried else "meta")
+    weights, report = _matched(read, network)
+    for name in carried:
+        child = network.get_submodule(name)
+        weights |= {f"{name}.{key}": value for key, value in child.state_dict().items()}
+        report.append(
+            f"{name}: {child}, as configured; the files do not tell. Another is set by --ID VALUE or --config"
+        )
+    # printed structure, unlike the state dict, also tells dropout and padding apart
+    differing = [role for role in roles if str(configured.get_submodule(role)) != str(network.get_submodule(role))]
+    changes = needed.changed_ids()
+    if differing:
+        changes["network_def"] = {**given.network_def, **{role: definitions[role] for role in differing}}
     if changes:
         what = f" in {' and '.join(differing)}" if differing else ", without other tensors"
         note = f"The network of imported weights, which differs from the bundle's own{what}."
-        _write_overlay(overlay, note, changes)
-    save_weights(weights, output)
-    return "\n".join([*report, f"wrote {' and '.join(map(str, outputs))}", _usage(home.root, *outputs)])
-
-
-def continue_training(bundle: str | Path, file: str | Path, output_dir: str | Path, force: bool = False) -> str:
-    """Make a published training one of this bundle, which goes on where the other stopped.
-
-    The bundle's ``<method>_bundle/continuing.py`` reads the file, tells its settings, and restores the objects that
-    `transmodal.handlers.Resume` keeps in ``configs/train.json``.
-
-    Args:
-        bundle: the bundle's folder or name.
-        file: the published training.
-        output_dir: the ``output_dir`` of the training to come; gets the file to resume from and an overlay with the
-            settings of the published training.
-        force: replace files that are there.
-    Returns:
-        The report, and the command that trains on.
-    Raises:
-        InputError: if the bundle continues no trainings, the file does not match whole, or an output is there.
-    """
-    home, output_dir = _bundle(bundle), Path(output_dir).resolve()
-    if not (home.root / home.package / "continuing.py").is_file():
-        raise InputError(
-            bundle,
-            found=f"no {home.package}/continuing.py",
-            wanted="a bundle that continues published trainings",
-            remedy="import weights alone, by ROLE=FILE",
-        )
-    with home.importable():
-        continuing = importlib.import_module(f"{home.package}.continuing")
-        training = continuing.read(file)
-        settings = continuing.settings(training)
-        parser = ConfigParser()
-        parser.read_config(str(home.root / TRAINING))
-        for key, value in {**settings, "output_dir": str(output_dir), "device": "cpu"}.items():
-            parser[key] = value
-        handlers = enumerate(parser["train#handlers"])
-        number = next(n for n, each in handlers if isinstance(each, dict) and each["_target_"].endswith(".Resume"))
-        resume, overlay = Path(parser.get_parsed_content(f"train#handlers#{number}#path")), output_dir / "continue.json"
-        _check_new([resume, overlay], force)
-        state = parser.get_parsed_content(f"train#handlers#{number}#state")
-        report = continuing.restore(training, state)
-    epoch_length = max(1, training.global_step // max(1, training.epoch))
-    note = f"Settings of the published training that goes on after {training.epoch} epochs."
-    _write_overlay(overlay, note, {**settings, "output_dir": str(output_dir)})
-    write_checkpoint(training_state(state, training.epoch, epoch_length), resume)
-    run = f"in {home.root}:\n  python -m monai.bundle run --config_file \"['{TRAINING}','{overlay}']\""
-    return "\n".join([*report, f"wrote {resume} and {overlay}", f"train on after epoch {training.epoch} {run}"])
-
-
-def _bundle(path: str | Path) -> Bundle:
-    bundle = Bundle(find_bundles(str(path))[0])
-    if not (bundle.root / CONFIG).is_file() or not (bundle.root / bundle.package / "published.py").is_file():
-        raise InputError(
-            path,
-            found=f"no {CONFIG}, or no published.py in a package named <method>_bundle",
-            wanted="the folder of a bundle that imports published checkpoints",
-            remedy="name one, such as ct_mr_cyclegan_translation",
-        )
-    return bundle
-
-
-def _build(bundle: Bundle, network_def: Mapping[str, Any]) -> nn.Module:
-    """The bundle's network with this ``network_def``, without memory for its weights."""
-    parser = ConfigParser()
-    parser.read_config(str(bundle.root / CONFIG))
-    parser["network_def"] = dict(network_def)
-    with torch.device("meta"):
-        network: nn.Module = parser.get_parsed_content("network_def")
-    return network
+        changes = {"_desc_": note, **changes}
+    return weights, changes, report
 
 
 def _read(importer: ModuleType, file: str | Path, role: str) -> tuple[dict[str, Tensor], str, Published]:
@@ -158,21 +107,16 @@ def _read(importer: ModuleType, file: str | Path, role: str) -> tuple[dict[str, 
     return state, str(file), importer.recognise(state, where=file)
 
 
-def _changed_settings(bundle: Bundle, published: Mapping[str, Published]) -> dict[str, Any]:
-    """Settings of the checkpoints, by their ids in the config, that are not the bundle's own."""
-    parser = ConfigParser()
-    parser.read_config(str(bundle.root / CONFIG))
-    settings: dict[str, Any] = {}
-    for role, each in published.items():
-        for key, value in each.settings.items():
-            if settings.setdefault(key, value) != value:
-                raise InputError(
-                    f"{role}, {each.title}",
-                    found=f"{key} {value}",
-                    wanted=f"{settings[key]}, as the other checkpoint has it",
-                    remedy="give checkpoints of one training",
-                )
-    return {key: value for key, value in settings.items() if parser.get(key) != value}
+def _matched(
+    read: Mapping[str, tuple[dict[str, Tensor], str, Published]], network: nn.Module
+) -> tuple[dict[str, Tensor], list[str]]:
+    """All tensors of the checkpoints under the keys of the network, and what became of them."""
+    weights, report = {}, []
+    for role, (tensors, where, each) in read.items():
+        state, matched = match(tensors, network.get_submodule(role).state_dict(), each.key_map, where)
+        weights |= {f"{role}.{key}": value for key, value in state.items()}
+        report += [f"{role}: {each.title}", str(matched)]
+    return weights, report
 
 
 def _check_roles(bundle: str | Path, wanted: list[str], found: list[str]) -> None:
@@ -185,38 +129,15 @@ def _check_roles(bundle: str | Path, wanted: list[str], found: list[str]) -> Non
         )
 
 
-def _check_new(outputs: list[Path], force: bool) -> None:
-    for path in outputs:
-        if path.exists() and not force:
-            raise InputError(path, found="a file", wanted="a new one", remedy="choose another name, or add --force")
-
-
-def _write_overlay(path: Path, note: str, content: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"_desc_": note, **content}), encoding="utf-8")
-    path.write_text(format_text(path), encoding="utf-8")
-
-
-def _usage(root: Path, weights: Path, *overlays: Path) -> str:
-    def seen(path: Path) -> str:
-        path = path.resolve()
-        return str(path.relative_to(root) if path.is_relative_to(root) else path)
-
-    configs = "','".join([CONFIG, *map(seen, overlays)])
-    names = f"\"['{configs}']\"" if overlays else CONFIG
-    run = f"in {root}:\n  python -m monai.bundle run --config_file {names} --ckpt_path {seen(weights)}"
-    folded = ",".join(map(seen, overlays))
-    hint = f"\nMONAI Label and Deploy read {CONFIG} alone: for them, pack with tools/pack.py --overlay {folded}"
-    return f"use it {run}{hint if overlays else ''}"
-
-
 def main(
     bundle: str,
     *checkpoints: str,
     training: str | None = None,
     output: str | None = None,
     overlay: str | None = None,
+    config: str | Sequence[str] = (),
     force: bool = False,
+    **ids: Any,
 ) -> None:
     """Import published checkpoints into a bundle, strictly, with a report of every tensor.
 
@@ -225,6 +146,11 @@ def main(
 
     gen_diffusive_1 makes the first contrast and gen_diffusive_2 the second; content.pth serves for both:
     tools/import_weights.py ct_mr_syndiff_translation first=gen_diffusive_1_500.pth second=gen_diffusive_2_500.pth
+
+    gen_diffusive_1 is the contrast-specific denoiser and gen_diffusive_2 the contrast-aware one. The files do not tell
+    which contrast they make from which others, nor in how many steps; say it as to `python -m monai.bundle run`:
+    tools/import_weights.py brain_mri_mudiff_synthesis specific=gen_diffusive_1.pth aware=gen_diffusive_2.pth
+        --target t2
 
     A whole training goes on where it stopped:
     tools/import_weights.py ct_mr_syndiff_translation --training content.pth --output OUTPUT_DIR
@@ -235,16 +161,19 @@ def main(
         training: a published training to go on with, instead of checkpoints.
         output: weights file, by default models/model.pt of the bundle; with --training the output_dir of the training.
         overlay: config for a network that differs from the bundle's own, by default beside the output.
+        config: config over the bundle's inference.json that says what the checkpoints are for, such as
+            configs/isles.json, or several with commas between.
         force: replace files that are there.
+        ids: ids of the bundle's inference.json that say what the checkpoints are for, such as --target flair.
     """
     if not isinstance(force, bool):
         sys.exit(f"--force: found '{force}'; wanted the flag alone. Put the files before it.")
     files = {role: file for role, _, file in (str(checkpoint).partition("=") for checkpoint in checkpoints)}
-    if training is not None and (files or overlay or output is None):
+    if training is not None and (files or overlay or config or ids or output is None):
         sys.exit("--training: found other files or no output; wanted --training FILE --output DIR alone.")
     try:
         if training is None:
-            print(import_weights(bundle, files, output, overlay, force))
+            print(import_weights(bundle, files, output, overlay, force, options.listed(config), ids))
         else:
             print(continue_training(bundle, training, str(output), force))
     except InputError as error:

@@ -11,7 +11,13 @@ import fire
 from transmodal.errors import InputError
 from transmodal.phantom import Chest, Head, Region, Thigh, Trunk, write_phantoms
 
-REGIONS: dict[str, Region] = {"thigh": Thigh(), "trunk": Trunk(), "head": Head(), "chest": Chest()}
+REGIONS: dict[str, Region] = {
+    "thigh": Thigh(),
+    "trunk": Trunk(),
+    "head": Head(),
+    "brain": Head(skull_stripped=True),
+    "chest": Chest(),
+}
 
 
 def main(
@@ -28,7 +34,7 @@ def main(
     Args:
         output: folder that is missing, empty, or holds nothing but phantoms, which are replaced.
         cases: how many patients.
-        region: thigh, trunk, head or chest; of several (thigh,trunk) cases take turns.
+        region: thigh, trunk, head, brain (the head without its skull) or chest; of several cases take turns.
         modalities: any of ct mr t1 t1ce t2 flair xray mask lesion label, separated by commas.
         shape: voxels toward left, back and head.
         spacing: voxel edges in mm; by default the whole region fits.

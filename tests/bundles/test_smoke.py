@@ -54,10 +54,13 @@ def oblique(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def translate(trained: Trained, direction: Direction, data: Path, output: Path) -> Path:
-    """Run inference and return the one file it wrote."""
+    """Run inference and return the one image it wrote; a map of its uncertainty may stand beside it."""
     ids = {"dataset_dir": str(data), "output_dir": str(output), "ckpt_path": str(trained.weights)}
     run(trained.bundle, "inference", **ids, **direction.ids)
-    (result,) = (path for path in output.rglob("*") if path.is_file())
+    files = sorted(path for path in output.rglob("*") if path.is_file())
+    result = next(path for path in files if path.name == f"{direction.target}.nii.gz")
+    maps = [result.with_name(f"{direction.target}_std.nii.gz")] if TINY[trained.bundle.name].deviation else []
+    assert files == [result, *maps]
     return result
 
 

@@ -53,6 +53,7 @@ class Tiny:
         comparable: ids without which several processes could not be compared with one: an optimizer that is linear in
             the gradient, no image pools, a learning rate so small that rounding stays rounding.
         slices: whether it also translates a single slice.
+        deviation: whether it writes a map of its uncertainty beside every image.
     """
 
     network: Mapping[str, Any]
@@ -62,6 +63,7 @@ class Tiny:
     unknown: Mapping[str, Any]
     comparable: Mapping[str, Any]
     slices: bool = True
+    deviation: bool = False
 
 
 TINY = {
@@ -113,10 +115,42 @@ TINY = {
             "critic_def#std_group": 1,
         },
     ),
+    "brain_mri_mudiff_synthesis": Tiny(
+        network={
+            "channels": 8,
+            "channel_mult": [1, 2],
+            "num_res_blocks": 1,
+            "attention": [False, True],
+            "latent_dim": 4,
+            "style_dim": 8,
+            "stem_style_dim": 8,
+            "pixdim": [12.0, 12.0, -1.0],
+            "patch": [24, 24],
+        },
+        training={
+            "critic_channels": 4,
+            "critic_def#multipliers": [2, 2, 2],
+            "batch_size": 1,
+            "max_epochs": 1,
+            "generator_rate": 0.02,  # the output starts at a constant, which two iterations are to leave
+            "ema_decay": 0.0,
+        },
+        directions=(Direction(("flair", "t2", "t1"), "t1ce"),),
+        phantoms={"shape": (24, 26, 2), "modalities": ("t1", "t1ce", "t2", "flair", "mask", "lesion")},
+        unknown={"target": "pet"},
+        comparable={
+            "adam": {"_target_": "torch.optim.SGD", "_mode_": "callable"},
+            "generator_rate": 5e-5,
+            "critic_rate": 5e-5,
+            "critic_def#std_group": 1,
+        },
+        slices=False,
+        deviation=True,
+    ),
 }
 """One row per bundle, by its name."""
 
-WRITTEN = {"ct": (np.int16, -1000, 2000), "mr": (np.float32, 0, 1000)}
+WRITTEN = {"ct": (np.int16, -1000, 2000), "mr": (np.float32, 0, 1000), "t1ce": (np.float32, 0, 1000)}
 """Of each modality that is made: type in the file, bounds of its values in HU or on the documented scale."""
 
 

@@ -1,49 +1,30 @@
-"""SynDiff's two critics against the published ones: same logits, features and gradients from the same weights.
-
-MU-Diff has the same time-conditional critic; its reference numbers cover larger batches and the gradient of R1.
-"""
+"""SynDiff's two critics against the published ones: same logits, features and gradients from the same weights."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from monai.networks.nets import PatchDiscriminator
-from syndiff_bundle.published import time_discriminator_names
 from torch import Tensor
 from torch.testing import assert_close
 
 from tests.parity.fill import fill_keys, image
+from tests.parity.time_critic import TIME, Keys, golden, time_critic
 from transmodal.checkpoints import KeyMap, match
 from transmodal.losses import r1_penalty
 from transmodal.networks.nets import TimeDiscriminator
 from transmodal.published import patch_discriminator_names
 
-TIME, PATCH = KeyMap(time_discriminator_names()), KeyMap(patch_discriminator_names())
-Keys = list[tuple[str, list[int], str]]
+PATCH = KeyMap(patch_discriminator_names())
 small_sizes = pytest.mark.parametrize("size", ["64x64", "64x80"])
 
 
 def published_keys(shared: Path, name: str) -> Keys:
     keys: Keys = json.loads((shared / f"goldens/{name}_keys.json").read_text())
     return keys
-
-
-def golden(shared: Path, name: str) -> dict[str, Tensor]:
-    arrays = np.load(shared / f"goldens/{name}_golden.npz")
-    return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
-
-
-def time_critic(keys: Keys, gain: float = 1.0, **definition: Any) -> TimeDiscriminator:
-    """Our critic with the deterministic weights; ``gain`` multiplies all but biases."""
-    state = {key: value * gain if value.ndim >= 2 else value for key, value in fill_keys(keys).items()}
-    network = TimeDiscriminator(**definition)
-    network.load_state_dict(match(state, network.state_dict(), TIME, where="critic")[0])
-    return network
 
 
 def small(shared: Path, gain: float = 1.0) -> TimeDiscriminator:
@@ -114,34 +95,6 @@ def assert_gradient_is(expected: dict[str, Tensor], critic: TimeDiscriminator, c
     published = expected["grad_x"]
     assert_close(compared * gradient, compared * published, rtol=0, atol=1e-4 * published.abs().max().item())
     assert_close(penalty.double(), expected["r1_pen"], rtol=1e-4, atol=0)
-
-
-@pytest.mark.parametrize("batch", [2, 3, 8])
-@torch.no_grad()
-def test_batches_that_mu_diff_was_run_with_give_its_logits_and_features(shared: Path, batch: int) -> None:
-    expected = {key[3:]: value for key, value in golden(shared, "mudiff/disc").items() if key.startswith(f"b{batch}_")}
-    critic = time_critic(json.loads((shared / "goldens/mudiff/disc_config.json").read_text())["keys"], channels=16)
-    features = critic.features(expected["x"], expected["t"], expected["xt"])
-    assert_close(features[2], expected["feat"], rtol=0, atol=1e-5)  # the third block's are MU-Diff's
-    assert_close(features[-1], expected["conv6_out"], rtol=0, atol=1e-5)
-    assert_close(critic.judge(features[-1]), expected["logit"], rtol=0, atol=1e-6)
-
-
-def test_the_penalty_has_the_published_gradient_in_every_weight(shared: Path) -> None:
-    given = golden(shared, "mudiff/disc_gain2")
-    expected = json.loads((shared / "goldens/mudiff/disc_gain2_golden.json").read_text())
-    keys = json.loads((shared / "goldens/mudiff/disc_config.json").read_text())["keys"]
-    critic = time_critic(keys, gain=2.0, channels=16)
-    x_t = given["x"].requires_grad_()
-    penalty = r1_penalty(critic(x_t, given["t"], given["xt"]), x_t)
-    assert_close(penalty.item(), expected["r1_penalty_raw"], rtol=1e-4, atol=0)
-    (0.5 * penalty).backward()
-    norms = {TIME.name(key): norm for key, norm in expected["r1_only_grad_norms"].items()}
-    assert norms.pop("head.bias") is None  # the gradient of the logits does not depend on it
-    for name, norm in norms.items():
-        gradient = critic.get_parameter(name).grad
-        assert gradient is not None
-        assert_close(gradient.norm().item(), norm, rtol=1e-4, atol=1e-9, msg=name)
 
 
 def test_keys_shapes_and_number_of_weights_are_those_of_the_published_full_size(shared: Path) -> None:

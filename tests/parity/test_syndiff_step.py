@@ -11,13 +11,13 @@ import pytest
 import torch
 from ignite.engine import Events
 from monai.networks.nets import PatchDiscriminator
-from syndiff_bundle.objective import CRITICS, Contrast, SynDiffObjective
+from syndiff_bundle.objective import Contrast, SynDiffObjective
 from syndiff_bundle.published import ncsnpp_key_map, time_discriminator_names
 from torch import Tensor, nn
 
 from tests.parity.fill import fill_keys
 from transmodal.checkpoints import KeyMap, match
-from transmodal.engines import AlternatingTrainer, Phase
+from transmodal.engines import CRITICS, AlternatingTrainer, Phase
 from transmodal.engines.phases import Batch
 from transmodal.networks.nets import NCSNpp, ResNetGenerator, TimeDiscriminator
 from transmodal.published import patch_discriminator_names, resnet_generator_names

@@ -14,6 +14,7 @@ import benchmark
 from benchmark import main
 from benchmarks.measuring import Memory
 from benchmarks.quality import Change
+from benchmarks.volumes import VolumeMemory
 from tests.packaging.tiny import give_weights, tiny_bundle
 
 SYNDIFF = "ct_mr_syndiff_translation --overlay configs/small.json --resolution 16,16"
@@ -101,12 +102,27 @@ def test_quality_tells_the_change_of_every_case(
     assert "largest change: 0.5000 dB" in capsys.readouterr().out
 
 
+def test_volumes_of_so_many_slices_are_measured(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = [VolumeMemory(20, 1.5, 0.75, 0.25), VolumeMemory(155, 1.5, 0.75, 0.5)]
+    given: list[Any] = []
+    monkeypatch.setattr(benchmark, "volume_memories", lambda *arguments: given.append(arguments) or measured)
+    run(f"{tiny} --slices 20,155 --resolution 8,8 --output {tmp_path / 'memory.json'}")
+    ((setting, slices),) = given
+    assert (setting.resolution, slices) == ((8, 8), (20, 155))
+    volumes = json.loads((tmp_path / "memory.json").read_text())["volumes"]
+    assert [(each["slices"], each["added"]) for each in volumes] == [(20, 0.5), (155, 0.25)]
+    assert "155" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("no_such_bundle", r"no_such_bundle: found no folder with configs/"),
         ("{tiny} --batch 0", r"--batch: found 0; wanted whole numbers from 1 on"),
         ("{tiny} --resolution large", r"--resolution: found 'large'; wanted whole numbers"),
+        ("{tiny} --slices many", r"--slices: found 'many'; wanted whole numbers from 1 on"),
         ("{tiny} --repeats 2,3", r"--repeats: found \(2, 3\); wanted one number"),
         ("{tiny} --overlay none.json", r"none.json: found no such file; wanted the file of --overlay"),
         ("{tiny} --quality true", r"--quality: found 'true'; wanted True or False"),

@@ -120,6 +120,19 @@ def test_cases_with_one_modality_are_a_warning(data_set: Path, run_datalist: Run
     assert "1 cases lack ct and can only train unpaired: p2" in run_datalist(f"{data_set}")
 
 
+def test_four_contrasts_are_split_and_what_lacks_is_told(run_datalist: Run, tmp_path: Path) -> None:
+    for number in range(6):
+        for contrast in ("flair", "t1", "t1ce", "t2"):
+            volume(tmp_path / f"set/p{number}/{contrast}.nii.gz", low=0, high=300)
+    (tmp_path / "set/p1/t1ce.nii.gz").unlink()
+    (tmp_path / "set/p4/t2.nii.gz").unlink()
+    text = run_datalist(f"{tmp_path}/set --output {tmp_path}/list.json")
+    assert "2 cases lack t1ce or t2 and cannot serve where these are used: p1 (t1ce), p4 (t2)" in text
+    found = sections(tmp_path / "list.json")
+    assert [len(found[name]) for name in ("training", "validation", "test")] == [4, 1, 1]
+    assert {"p1", "p4"} < set(found["training"])
+
+
 def test_an_odd_spacing_is_a_warning(data_set: Path, run_datalist: Run) -> None:
     volume(data_set / "p2/ct.nii.gz", spacing=5)
     assert "ct: spacing far from the usual 2.00×2.00×3.00 mm in p2" in run_datalist(f"{data_set}")
@@ -183,8 +196,8 @@ def test_a_share_out_of_range_is_refused(given: Any) -> None:
         share(given, "--test")
 
 
-def test_the_layouts_are_described(data_set: Path, run_datalist: Run) -> None:
-    described = run_datalist(f"{data_set} --from help")
+def test_the_layouts_are_described_without_a_data_set(run_datalist: Run) -> None:
+    described = run_datalist("--from help")
     assert all(f"\n{name} " in f"\n{described}" for name in FORMATS)
 
 

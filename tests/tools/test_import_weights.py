@@ -190,6 +190,25 @@ def test_a_force_with_a_value_is_refused_on_the_command_line(bundle: Path, files
         fire.Fire(main, [str(bundle), f"ct={files['ct']}", "--force", "false"])
 
 
+def test_an_option_that_is_neither_the_tools_nor_an_id_is_refused(bundle: Path, files: dict[str, Path]) -> None:
+    given = [f"ct={files['ct']}", f"mr={files['mr']}", "--forse", "True"]
+    with pytest.raises(
+        SystemExit, match=r"found --forse; wanted options of the tool, or ids of configs/inference.json"
+    ):
+        fire.Fire(main, [str(bundle), *given])
+    assert not (bundle / "models").exists()
+
+
+def test_an_overlay_that_is_not_there_is_refused(bundle: Path, files: dict[str, Path]) -> None:
+    with pytest.raises(InputError, match=r"configs/none.json: found no such file; wanted the file of --config"):
+        import_weights(bundle, files, config=["configs/none.json"])
+
+
+def test_ids_beside_a_training_are_refused(bundle: Path) -> None:
+    with pytest.raises(SystemExit, match="--training: found other files"):
+        fire.Fire(main, [str(bundle), "--training", "content.pth", "--output", "out", "--channels", "8"])
+
+
 def test_an_error_on_the_command_line_is_its_text_alone(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="What to do: give a bundle's folder, or the name of one"):
         fire.Fire(main, [str(tmp_path), "ct=a.pth"])

@@ -25,7 +25,7 @@ def test_it_writes_the_modalities_and_regions_asked_for(tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("--region foot", "--region: found foot; wanted one of thigh, trunk, head, chest"),
+        ("--region foot", "--region: found foot; wanted one of thigh, trunk, head, brain, chest"),
         ("--modalities pet", "phantom modalities: found 'pet'"),
         ("--shape 32", r"phantom shape: found \[32\]; wanted three positive whole numbers"),
         ("--spacing 1,2", r"phantom spacing: found \[1, 2\]; wanted three positive numbers in mm"),

@@ -41,9 +41,22 @@ def _step(network: nn.Module, resolution: Sequence[int], generator: torch.Genera
     }
 
 
+def _both(network: nn.Module, resolution: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:
+    """Sources, noisy target, a time step and a latent, for both denoisers of MU-Diff."""
+    return {
+        "image": torch.randn(1, network.num_sources, *resolution, generator=generator),
+        "noisy": torch.randn(1, 1, *resolution, generator=generator),
+        "timesteps": torch.randint(network.num_timesteps, (1,), generator=generator),
+        "latent": torch.randn(1, network.latent_dim, generator=generator),
+    }
+
+
 WHOLE = Subject()
 """A bundle without an entry: its whole network, from its image alone."""
-SUBJECTS = {"ct_mr_syndiff_translation": Subject(part=_first, inputs=_step, published=as_published)}
+SUBJECTS = {
+    "brain_mri_mudiff_synthesis": Subject(inputs=_both, published=as_published),
+    "ct_mr_syndiff_translation": Subject(part=_first, inputs=_step, published=as_published),
+}
 """What is measured of a bundle of which there is more to say, by its name."""
 
 

@@ -2,7 +2,8 @@
 
 Each operator is its equation, spelled out and no more: resampling by inserting zeros, padding and one dense 4 × 4
 convolution per channel, with the channels laid into the batch (StyleGAN2's ``upfirdn2d``, Karras et al. 2020);
-attention as two sums over all pairs of pixels (Song et al. 2021, appendix H). All tensors are contiguous (B, C, H, W).
+attention as two sums over all pairs of pixels (Song et al. 2021, appendix H); a norm steered by a style as a norm, a
+product and a sum (Özbey et al. 2023, section III-B). All tensors are contiguous (B, C, H, W).
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from transmodal.networks.blocks import FIRDownsample, FIRUpsample, PyramidDownsample, SelfAttention
+from transmodal.networks.blocks import (
+    AdaptiveGroupNorm,
+    FIRDownsample,
+    FIRUpsample,
+    PyramidDownsample,
+    SelfAttention,
+)
 
 
 def as_published(network: nn.Module) -> nn.Module:
@@ -110,6 +117,21 @@ class PublishedAttention(nn.Module):
         return (features + _per_pixel(attended, self.projection)) / math.sqrt(2)
 
 
+class PublishedAdaptiveGroupNorm(nn.Module):
+    """Normalise groups of channels, multiply by the gamma that the style gives, add its beta."""
+
+    def __init__(self, ours: AdaptiveGroupNorm) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(ours.num_groups, ours.style.out_features // 2, eps=ours.eps, affine=False)
+        self.style = ours.style
+
+    def forward(self, features: Tensor, style: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape; ``style`` is (B, style_dim)."""
+        gamma, beta = self.style(style)[:, :, None, None].chunk(2, dim=1)
+        scaled = gamma * self.norm(features)
+        return scaled + beta
+
+
 def _per_pixel(features: Tensor, linear: nn.Linear) -> Tensor:
     """x W + b over the channels of each pixel; the published W (C, C') is the transpose of a linear layer's weight."""
     pixels = torch.tensordot(features.permute(0, 2, 3, 1), linear.weight.T, dims=1) + linear.bias
@@ -117,6 +139,7 @@ def _per_pixel(features: Tensor, linear: nn.Linear) -> Tensor:
 
 
 PUBLISHED: dict[type[nn.Module], Callable[..., nn.Module]] = {
+    AdaptiveGroupNorm: PublishedAdaptiveGroupNorm,
     FIRUpsample: PublishedUpsample,
     FIRDownsample: PublishedDownsample,
     PyramidDownsample: PublishedPyramid,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from monai.bundle import ConfigParser
+from monai.inferers import Inferer
 from torch import Tensor, nn
 
 from benchmarks.contestants import subject_of
@@ -45,11 +46,26 @@ class Setting:
         inputs = {name: torch.cat([sample[name] for sample in samples]).to(self.device) for name in samples[0]}
         return subject_of(bundle.name).part(network).to(self.device), inputs
 
-    def _network(self, bundle: Bundle) -> nn.Module:
+    def for_volumes(self) -> tuple[nn.Module, Inferer]:
+        """Set the threads; give the whole network and the inferer that takes volumes through it, as inference does."""
+        torch.set_num_threads(self.threads)
+        bundle = Bundle(self.root)
+        with bundle.importable():
+            inferer: Inferer = self._parser(bundle).get_parsed_content("inferer")
+        return self._network(bundle).to(self.device), inferer
+
+    def volume(self, slices: int) -> Tensor:
+        """Draw a volume of the sources, (1, C, *resolution, slices); it stays on the CPU, as inference has it."""
+        return torch.randn(1, self._channels(Bundle(self.root)), *self.resolution, slices)
+
+    def _parser(self, bundle: Bundle) -> ConfigParser:
         parser = ConfigParser()
         parser.read_config([str(bundle.configs / f"{CONFIG}.json"), *self.overlays])
+        return parser
+
+    def _network(self, bundle: Bundle) -> nn.Module:
         with bundle.importable():
-            network: nn.Module = parser.get_parsed_content("network_def")
+            network: nn.Module = self._parser(bundle).get_parsed_content("network_def")
         if self.ckpt_path is None:
             draw_weights(network)
         else:
@@ -61,8 +77,12 @@ class Setting:
         inputs = subject_of(bundle.name).inputs
         if inputs is not None:
             return inputs(network, self.resolution, generator)
-        channels = bundle.metadata["network_data_format"]["inputs"]["image"]["num_channels"]
-        return {"image": torch.randn(1, channels, *self.resolution, generator=generator)}
+        return {"image": torch.randn(1, self._channels(bundle), *self.resolution, generator=generator)}
+
+    @staticmethod
+    def _channels(bundle: Bundle) -> int:
+        channels: int = bundle.metadata["network_data_format"]["inputs"]["image"]["num_channels"]
+        return channels
 
 
 @torch.no_grad()

@@ -78,6 +78,8 @@ class Bundle:
 
     def base_of(self, name: str) -> str | None:
         """Name of the config that ``name`` is laid over, or None for a config that stands alone."""
+        if name.startswith("evaluate_"):
+            return "evaluate"
         if name != "inference" and name.endswith(("evaluate", "inference")):
             return "inference"
         alone = name in ("train", "inference") or (not name.startswith("train_") and "network_def" in self.read(name))
@@ -85,8 +87,8 @@ class Bundle:
 
     def stack(self, name: str) -> list[str]:
         """Config files to read, in order, so that the config ``name`` is complete."""
-        names = [base for base in (self.base_of(name),) if base] + [name]
-        return [str(self.configs / f"{each}.json") for each in names]
+        base = self.base_of(name)
+        return [*(self.stack(base) if base else []), str(self.configs / f"{name}.json")]
 
     def files(self) -> Iterator[Path]:
         """Every file of the bundle but weights, caches, hidden files and results."""

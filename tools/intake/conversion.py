@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from transmodal.data import split_cases
-from transmodal.data.layout import SECTIONS, Case, visible
+from intake.splits import Sections, Split
+from transmodal.data.layout import LABELS, SECTIONS, Case, case_files, extension, visible
 from transmodal.data.sections import LIST_NAME, check_sections, write_sections
 from transmodal.errors import InputError
 
@@ -25,7 +26,7 @@ class Item:
     """One image that is to become ``<case>/<modality><extension>``, and where it belongs.
 
     ``write`` makes the file at the path it is given; it raises :class:`InputError`, naming the original, for an image
-    that cannot be used.
+    that cannot be used. A file that is linked as it is has an ``original``, which is checked with the whole data set.
     """
 
     section: str
@@ -34,6 +35,12 @@ class Item:
     modality: str
     extension: str
     write: Callable[[Path], None]
+    original: Path | None = None
+
+    @property
+    def place(self) -> str:
+        """Its path in the new data set."""
+        return f"{self.case}/{self.modality}{self.extension}"
 
 
 class Format(Protocol):
@@ -70,22 +77,31 @@ def some(folder: Path, limit: int = 6) -> str:
     return (", ".join(names[:limit]) + (" …" if len(names) > limit else "")) or "an empty folder"
 
 
-def convert(
-    source: Path, form: Format, output: Path, made: Mapping[str, Any], validation: Any, test: Any, seed: int
-) -> tuple[dict[str, list[Case]], list[str]]:
-    """Write a data set in our layout into a new folder, with its ``dataset.json``.
+def linked(section: str, case: str, patient: str | None, modality: str, original: Path) -> Item:
+    """An image that stays where it is: the new data set has a symbolic link, or a copy where links cannot be made."""
+    original = Path(os.path.abspath(original))
+    return Item(section, case, patient, modality, extension(original), partial(_link, original), original)
 
-    The sections of the source stay; a validation section it does not have is taken from its training section, and so
-    is a test section.
+
+def convert(
+    source: Path,
+    form: Format,
+    output: Path,
+    made: Mapping[str, Any],
+    split: Split,
+    look: Callable[[Sections], object] = len,
+) -> list[str]:
+    """Write a data set in our layout into a new folder, with its ``dataset.json``.
 
     Args:
         source: the data set to convert; it is only read.
         form: its layout.
         output: a folder that does not exist yet, or an empty one.
         made: how it was made, for ``dataset.json``.
-        validation, test, seed: of :func:`transmodal.data.split_cases`, for sections the source does not have.
+        split: which case goes where; cases in none of its sections are not converted.
+        look: called with the sections as they are before they are published; what it raises prevents that.
     Returns:
-        The sections, and the errors of all images; with errors nothing is published.
+        The errors of all images; with errors nothing is published.
     Raises:
         InputError: if the source is of another layout, two of its images get one place, or the output is not new.
     """
@@ -96,25 +112,46 @@ def convert(
             wanted="a new folder",
             remedy="choose another --output, or remove it",
         )
-    partial = output.with_name(f".{os.getpid()}.partial.{output.name}")
+    new = output.with_name(f".{os.getpid()}.partial.{output.name}")
     items = list(form.items(source))
     _check_places(items, source)
+    sections = split.divide(_records(items), sorted({item.modality for item in items} - set(LABELS)))
+    check_sections(sections, source)
+    kept = {case["case"] for section in SECTIONS for case in sections[section]}
+    items = [item for item in items if item.case in kept]
     try:
-        errors = _write(items, partial)
-        if errors:
-            return {section: [] for section in SECTIONS}, errors
-        sections = _sections(items, partial, validation, test, seed)
-        check_sections(sections, source)
-        write_sections(partial / LIST_NAME, sections, made, relative=True)
-        if output.exists():
-            output.rmdir()
-        partial.rename(output)
-        return _sections(items, output, validation, test, seed), []
+        errors = _write(items, new)
+        if not errors:
+            look(_located(sections, {item.place: item.original or new / item.place for item in items}))
+            write_sections(new / LIST_NAME, sections, made)
+            if output.exists():
+                output.rmdir()
+            new.rename(output)
+        return errors
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
 
 
-def _check_places(items: list[Item], source: Path) -> None:
+def _link(original: Path, place: Path) -> None:
+    try:
+        place.symlink_to(original)
+    except OSError:  # some file systems have no links
+        _copy(original, place)
+
+
+def _copy(original: Path, place: Path) -> None:
+    try:
+        shutil.copyfile(original, place)
+    except OSError as error:
+        raise InputError(
+            original,
+            found=f"a file that cannot be copied ({error.strerror})",
+            wanted="a file that can be read, and space for its copy",
+            remedy="check who may read it and the space in --output; where links work, nothing is copied",
+        ) from error
+
+
+def _check_places(items: Sequence[Item], source: Path) -> None:
     places = Counter(f"{item.case}/{item.modality}" for item in items)
     twice = [place for place, count in places.items() if count > 1]
     if twice:
@@ -126,27 +163,33 @@ def _check_places(items: list[Item], source: Path) -> None:
         )
 
 
-def _write(items: list[Item], folder: Path) -> list[str]:
+def _records(items: Sequence[Item]) -> Sections:
+    """The cases by the sections of the source; paths are those in the new data set, relative to it."""
+    cases: dict[str, Case] = {}
+    sections: Sections = {section: [] for section in SECTIONS}
+    for item in items:
+        if item.case not in cases:
+            cases[item.case] = {"case": item.case} | ({"patient": item.patient} if item.patient else {})
+            sections[item.section].append(cases[item.case])
+        cases[item.case][item.modality] = item.place
+    return sections
+
+
+def _write(items: Sequence[Item], folder: Path) -> list[str]:
     errors = []
     for item in tqdm(items, desc="converting", unit="image", disable=None, leave=False):
-        place = folder / item.case
-        place.mkdir(parents=True, exist_ok=True)
+        place = folder / item.place
+        place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            item.write(place / f"{item.modality}{item.extension}")
+            item.write(place)
         except InputError as error:
             errors.append(str(error))
     return errors
 
 
-def _sections(items: list[Item], folder: Path, validation: Any, test: Any, seed: int) -> dict[str, list[Case]]:
-    """The cases in ``folder`` by section: as in the source, and split where it has no such section."""
-    cases: dict[str, Case] = {}
-    homes: dict[str, str] = {}
-    for item in items:
-        case = cases.setdefault(item.case, {"case": item.case} | ({"patient": item.patient} if item.patient else {}))
-        case[item.modality] = str(folder / item.case / f"{item.modality}{item.extension}")
-        homes[item.case] = item.section
-    given = {section: [case for name, case in cases.items() if homes[name] == section] for section in SECTIONS}
-    shares = (0 if given["validation"] else validation, 0 if given["test"] else test)
-    split = split_cases(given["training"], *shares, seed, pairs=sorted({item.modality for item in items}))
-    return {section: split[section] or given[section] for section in SECTIONS}
+def _located(sections: Mapping[str, Sequence[Case]], files: Mapping[str, Path]) -> Sections:
+    """The sections with the files where they are now."""
+    return {
+        section: [case | {name: str(files[place]) for name, place in case_files(case).items()} for case in cases]
+        for section, cases in sections.items()
+    }

@@ -8,8 +8,10 @@ from typing import Any
 
 from intake.conversion import Format
 from intake.matlab import MatFiles
+from intake.numpy_stacks import NumpyStacks
 from intake.picture_stacks import PicturesByPatient
 from intake.pictures import PicturesAB, PicturesByClass
+from intake.volumes import ISLES, BraTS
 from transmodal.errors import InputError
 
 FORMATS: dict[str, Callable[..., Format]] = {
@@ -17,6 +19,9 @@ FORMATS: dict[str, Callable[..., Format]] = {
     "pictures-classes": PicturesByClass,
     "pictures-patients": PicturesByPatient,
     "mat": MatFiles,
+    "brats": BraTS,
+    "isles": ISLES,
+    "npy": NumpyStacks,
 }
 
 LAYOUTS = """\
@@ -29,7 +34,19 @@ mat                data_train_T1.mat data_val_T2.mat ..., as for SynDiff, or onl
                    with data_fs of (N, W, H). Each slice becomes a case of one contrast, because index i of both is
                    often not one place; --paired True makes pairs of them. Constant slices are left out.
                    CONTRAST=MODALITY, such as PD=mr, where a contrast is not called by its modality.
-CT pictures need --window=LOW,HIGH: the Hounsfield units of black and white (of 0 and 1 in CT.mat)."""
+brats              ID/ID_flair.nii.gz ID_t1 ID_t1ce ID_t2 ID_seg (2017 to 2021, also within HGG and LGG), or
+                   ID/ID-t2f.nii.gz ID-t1n ID-t1c ID-t2w ID-seg (since 2023). The case is the ID; seg becomes lesion,
+                   with its classes. Files are linked, not copied.
+isles              NUMBER/VSD.Brain.XX.O.MR_Flair.N/VSD.….nii, also MR_T1 MR_T2 MR_DWI and OT, as ISLES 2015 (SISS) has
+                   them. The case is isles_07 for the folder 7; OT becomes lesion. Files are linked, not copied.
+npy                train/ val/ test/ with flair.npy t1ce.npy t2.npy t1.npy dwi.npy (or some, in any case of letters), as
+                   for MU-Diff: (N, 256, 256) in [0, 1], the slices of all subjects one after the other. Each
+                   --slices_per_case of them (80, as published) become a case; with 1, every slice does.
+CT pictures need --window=LOW,HIGH: the Hounsfield units of black and white (of 0 and 1 in CT.mat).
+
+Published lists tell the sections of any layout, ours too: --lists TRAIN,VALIDATION,TEST, text files with an id per
+line, or --lists FILE.json:NAME, such as bundles/brain_mri_mudiff_synthesis/docs/splits.json:isles2015. An id is the
+name of a case, or what it ends with or contains as a whole word; 7 means isles_07. Cases in no list are left out."""
 
 
 def make_format(name: str, modalities: Mapping[str, str], options: Mapping[str, Any]) -> Format:

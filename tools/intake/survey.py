@@ -101,10 +101,16 @@ def _compare(cases: Sequence[Case], seen: Survey) -> None:
     everything = set().union(*images.values()) if images else set()
     single = {case: everything - found for case, found in images.items() if everything - found}
     if single:
-        lacking = sorted({name for names in single.values() for name in names})
-        seen.warnings.append(
-            f"{len(single)} cases lack {' or '.join(lacking)} and can only train unpaired: {_some(sorted(single))}"
-        )
+        lacking = " or ".join(sorted({name for names in single.values() for name in names}))
+        if len(everything) > 2:
+            told = [f"{case} ({' '.join(sorted(single[case]))})" for case in sorted(single)]
+            seen.warnings.append(
+                f"{len(single)} cases lack {lacking} and cannot serve where these are used: {_some(told)}"
+            )
+        else:
+            seen.warnings.append(
+                f"{len(single)} cases lack {lacking} and can only train unpaired: {_some(sorted(single))}"
+            )
     for modality in sorted({name for found in seen.images.values() for name in found} - set(LABELS)):
         spacings = {case: sorted(found[modality].spacing) for case, found in seen.images.items() if modality in found}
         usual = _usual(list(spacings.values()))

@@ -7,42 +7,19 @@ trilemma with denoising diffusion GANs, ICLR 2022, arXiv:2112.07804.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from transmodal.engines.phases import Batch, Terms
-from transmodal.errors import InputError
-from transmodal.losses import SoftplusLoss, r1_penalty
-from transmodal.schedulers import DDGANScheduler, SeededNoise, mixed
-
-CRITICS, GENERATORS = 0, 1
-"""Turns of one iteration, each with random numbers of its own."""
-
-
-class Draws(Protocol):
-    """Where random numbers come from, one row for each sample of the batch."""
-
-    def normal(self, *shape: int) -> Tensor: ...
-
-    def integers(self, high: int) -> Tensor: ...
-
-
-def seeded_draws(batch: Batch, turn: int) -> Draws:
-    """Random numbers that depend on each sample's own ``seed`` and on the turn, and on nothing else.
-
-    So the number of processes changes no random number, and a resumed training draws what the uninterrupted one would
-    have. It still changes the training: the critics' minibatch standard deviation sees the samples of one process, as
-    in the published code.
-    """
-    image = batch["image"]
-    seeds = batch["seed"] if "seed" in batch else torch.randint(2**31, (len(image),))
-    return SeededNoise([mixed(int(seed), turn) for seed in seeds.tolist()], image.device)
+from transmodal.engines.draws import CRITICS, GENERATORS, Draws, seeded_draws
+from transmodal.engines.phases import Batch, Terms, require_positive_integer, require_weight
+from transmodal.losses import LazyR1, SoftplusLoss
+from transmodal.schedulers import DDGANScheduler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +84,14 @@ class SynDiffObjective:
         draws: Callable[[Batch, int], Draws] = seeded_draws,
         keys: Sequence[str] = ("image", "label"),
     ) -> None:
+        for name, weight in (("l1_weight", l1_weight), ("cycle_weight", cycle_weight), ("r1_gamma", r1_gamma)):
+            require_weight(f"SynDiffObjective, {name}", weight)
+        require_positive_integer("SynDiffObjective, r1_interval", r1_interval)
         self.contrasts = (first, second)
         self.scheduler, self.latent_dim = scheduler, latent_dim
         self.l1_weight, self.cycle_weight = l1_weight, cycle_weight
-        self.r1_gamma, self.r1_interval = r1_gamma, r1_interval
         self.draws, self.keys = draws, tuple(keys)
-        self.adversarial = SoftplusLoss()
-        self.calls = 0
-        self._check()
+        self.adversarial, self.r1 = SoftplusLoss(), LazyR1(r1_gamma, r1_interval)
 
     def discriminator_terms(self, batch: Batch) -> Terms:
         """What the four critics minimise: real and made images told apart, and the lazy R1 penalty.
@@ -151,19 +128,11 @@ class SynDiffObjective:
 
     def state_dict(self) -> dict[str, Any]:
         """How often the critics had their turn, on which the lazy penalty depends."""
-        return {"calls": self.calls}
+        return self.r1.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue to count."""
-        self.calls = state["calls"]
-
-    def _check(self) -> None:
-        if isinstance(self.r1_interval, bool) or not isinstance(self.r1_interval, int) or self.r1_interval < 1:
-            raise _refusal("r1_interval", self.r1_interval, "an integer of 1 or more")
-        for name in ("l1_weight", "cycle_weight", "r1_gamma"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-                raise _refusal(name, value, "a number of 0 or more")
+        self.r1.load_state_dict(state)
 
     def _images(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Of the first contrast and of the second."""
@@ -202,16 +171,9 @@ class SynDiffObjective:
 
     def _on_real(self, samples: Sequence[Diffused]) -> Terms:
         """The diffusive critics' term on real images and, when its turn has come, their gradient penalty."""
-        penalised = self.r1_gamma > 0 and self.calls % self.r1_interval == 0
-        self.calls += 1
-        if not penalised:
-            logits = self._judged(samples, [sample.x_t for sample in samples])
-            return {"real": _sum(map(self.adversarial.real, logits))}
-        with torch.autocast(samples[0].x_t.device.type, enabled=False):  # differentiated twice: in full precision
-            x_t = [sample.x_t.requires_grad_() for sample in samples]
-            logits = self._judged(samples, x_t)
-            penalty = _sum(map(r1_penalty, logits, x_t))
-        return {"real": _sum(map(self.adversarial.real, logits)), "r1": 0.5 * self.r1_gamma * penalty}
+        logits, penalty = self.r1(partial(self._judged, samples), [sample.x_t for sample in samples])
+        terms = {"real": _sum(map(self.adversarial.real, logits))}
+        return terms if penalty is None else {**terms, "r1": penalty}
 
     def _judged(self, samples: Sequence[Diffused], x_t: Sequence[Tensor]) -> list[Tensor]:
         """Logits of both diffusive critics for x_t, real or restored, given t and x_{t+1}."""
@@ -223,15 +185,6 @@ class SynDiffObjective:
     def _judged_patches(self, images: Sequence[Tensor]) -> list[Tensor]:
         """Maps of logits of both patch critics for an image of the first and of the second contrast."""
         return [of.patch_critic(image)[-1] for of, image in zip(self.contrasts, images, strict=True)]
-
-
-def _refusal(name: str, value: object, wanted: str) -> InputError:
-    return InputError(
-        f"SynDiffObjective, {name}",
-        found=repr(value),
-        wanted=wanted,
-        remedy=f"give {name} as a number without quotes; r1_gamma 0 leaves the penalty out",
-    )
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:

@@ -5,8 +5,10 @@ from transmodal.data.checks import check_image, check_path, check_same_grid
 from transmodal.data.datalist import read_datalist
 from transmodal.data.dicom import check_dicom_folder, is_dicom_folder
 from transmodal.data.layout import MODALITIES
+from transmodal.data.paired import PairedSlices
 from transmodal.data.pool import ImagePool
 from transmodal.data.records import as_records
+from transmodal.data.sampling import SeededSampler
 from transmodal.data.saving import AtomicNibabelWriter, CaseLayout, case_of
 from transmodal.data.sections import check_sections, read_sections, write_sections
 from transmodal.data.selection import select_cases
@@ -19,6 +21,8 @@ __all__ = [
     "CaseLayout",
     "ImagePool",
     "MODALITIES",
+    "PairedSlices",
+    "SeededSampler",
     "UnpairedSampler",
     "UnpairedSlices",
     "VolumeSlices",

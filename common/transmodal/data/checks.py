@@ -31,12 +31,13 @@ GRID = 0.1
 ORIGINAL = "start from the original DICOM or NIfTI file"
 
 
-def check_path(path: str | Path, modality: str | None = None) -> None:
+def check_path(path: str | Path, modality: str | None = None, series: bool = False) -> None:
     """Refuse a path that is no readable image, judged by name and header; voxels are not read.
 
     Args:
         path: an image file or a folder of DICOM files.
         modality: what it should be; a DICOM series says itself what it is.
+        series: let a NIfTI file hold several volumes.
     Raises:
         InputError: if it is missing, empty, of an unknown or a wrong format, a colour or palette picture, a series of
             volumes, or a folder that :func:`~transmodal.data.dicom.check_dicom_folder` refuses.
@@ -59,7 +60,7 @@ def check_path(path: str | Path, modality: str | None = None) -> None:
             remedy="convert the image, or put DICOM files into a folder of their own",
         )
     try:
-        HEADERS[suffix](path)
+        HEADERS[suffix](path, series)
     except InputError:
         raise
     except Exception as error:  # each reader has its own kinds of failure; all of them mean the same here
@@ -71,15 +72,15 @@ def check_path(path: str | Path, modality: str | None = None) -> None:
         ) from error
 
 
-def _check_nifti(path: Path) -> None:
+def _check_nifti(path: Path, series: bool) -> None:
     image: Any = nibabel.load(path)
     shape = tuple(image.shape)
     channels = int(np.prod(shape[3:]))
-    if channels != 1:
+    if channels != 1 and not series:
         raise _not_one_channel(path, channels, shape[:3])
 
 
-def _check_picture(path: Path) -> None:
+def _check_picture(path: Path, series: bool) -> None:
     with Image.open(path) as image:
         if image.mode not in GREY_MODES:
             raise InputError(
@@ -90,8 +91,8 @@ def _check_picture(path: Path) -> None:
             )
 
 
-def _check_magic(magic: bytes) -> Callable[[Path], None]:
-    def check(path: Path) -> None:
+def _check_magic(magic: bytes) -> Callable[[Path, bool], None]:
+    def check(path: Path, series: bool) -> None:
         with path.open("rb") as file:
             if magic not in file.read(4096):
                 raise ValueError(f"its header lacks {magic.decode()!r}")
@@ -99,7 +100,7 @@ def _check_magic(magic: bytes) -> Callable[[Path], None]:
     return check
 
 
-HEADERS: dict[str, Callable[[Path], None]] = {
+HEADERS: dict[str, Callable[[Path, bool], None]] = {
     **dict.fromkeys((".nii.gz", ".nii"), _check_nifti),
     **dict.fromkeys(PICTURES, _check_picture),
     ".mha": _check_magic(b"ElementDataFile"),

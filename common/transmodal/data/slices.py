@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.data import MetaTensor
+from monai.transforms import Compose
+from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -19,7 +22,7 @@ from tqdm import tqdm
 from transmodal.errors import InputError
 from transmodal.files import write_atomically
 
-__all__ = ["VolumeSlices"]
+__all__ = ["Sample", "VolumeSlices", "augmented"]
 
 logger = logging.getLogger(__name__)
 Sample = dict[str, Any]
@@ -40,7 +43,8 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         axis: spatial axis that numbers the slices (2 is axial after orientation to RAS).
         min_body_fraction: smallest fraction of body pixels in a slice that is kept.
         cache_dir: folder for memory-mapped volumes, for data that does not fit into memory; entries are named by the
-            file, its time stamp and the preprocessing, so a change of any makes a new one. Without it, memory is used.
+            files, their time stamps and the preprocessing, so a change of any makes a new one. Without it, memory is
+            used.
         cache_key: text that identifies the preprocessing in ``cache_dir``.
     Raises:
         InputError: if a file is unusable, or no slice has enough body.
@@ -93,8 +97,9 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         """Image (slices, C, H, W) and body (slices, H, W), from the cache where it holds them."""
         if self.cache_dir is None:
             return self._preprocessed(record)
-        path = Path(str(record[self.key]))
-        identity = f"{path.resolve()} {path.stat().st_mtime_ns} {self.modality} {self.axis} {self.cache_key}"
+        paths = [Path(file) for file in self._files(record)]
+        files_as_they_are = " ".join(f"{path.resolve()} {path.stat().st_mtime_ns}" for path in paths)
+        identity = f"{files_as_they_are} {self.modality} {self.axis} {self.cache_key}"
         entry = self.cache_dir / hashlib.sha256(identity.encode()).hexdigest()[:24]
         files = [entry.with_suffix(".image.npy"), entry.with_suffix(".body.npy")]
         if not all(file.exists() for file in files):
@@ -103,9 +108,35 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         image, body = (np.load(file, mmap_mode="r") for file in files)
         return image, body
 
-    def _preprocessed(self, record: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _files(self, record: Mapping[str, Any]) -> list[str]:
+        """The files that a volume is made from."""
+        return [str(path) for path in ensure_tuple(record[self.key])]
+
+    def _sample(self, record: Mapping[str, Any]) -> Sample:
+        """The preprocessed record, with the volume ``image`` and its ``body_image``."""
         named = {} if self.modality is None else {"modality": self.modality}
-        sample = self.transform({"image": record[self.key], "case": record.get("case"), **named})
+        return self.transform({"image": record[self.key], "case": record.get("case"), **named})
+
+    def _preprocessed(self, record: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        sample = self._sample(record)
         image, body = (np.asarray(sample[key].cpu()) for key in ("image", "body_image"))
         slices = np.ascontiguousarray(np.moveaxis(image, self.axis + 1, 0), dtype=np.float32)
         return slices, np.ascontiguousarray(np.moveaxis(body[0], self.axis, 0) > 0)
+
+
+def augmented(sample: dict[str, Tensor], augmentation: Compose | None, seed: int) -> Tensor:
+    """The image of a slice after random transforms that ``seed`` alone determines.
+
+    Args:
+        sample: a slice as :class:`VolumeSlices` gives it.
+        augmentation: random transforms of ``image`` and ``body``; without it the image is returned as it is.
+        seed: of all randomness, from 0 to 2³² - 1.
+    Returns:
+        (C, H', W'), without metadata.
+    """
+    if augmentation is not None:
+        augmentation.set_random_state(seed=seed)
+        result = augmentation(sample)
+        sample = result[0] if isinstance(result, list) else result  # MONAI's crops return a list of samples
+    image = sample["image"]
+    return image.as_tensor() if isinstance(image, MetaTensor) else image

@@ -6,18 +6,15 @@ Some published implementations draw the same index from both domains: paired tra
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
-import torch.distributed as dist
-from monai.data import MetaTensor
 from monai.transforms import Compose
 from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import Dataset
 
-from transmodal.data.slices import Sample, VolumeSlices
+from transmodal.data.sampling import SeededSampler
+from transmodal.data.slices import Sample, VolumeSlices, augmented
 
 __all__ = ["UnpairedSampler", "UnpairedSlices"]
 
@@ -71,26 +68,16 @@ class UnpairedSlices(Dataset[dict[str, Tensor | int]]):
             index = (index % self.lengths[0], index % self.lengths[1], index)
         *numbers, seed = index
         slices = {
-            key: self._augmented(domain[number], (seed + salt) % 2**32)
+            key: augmented(domain[number], self.augmentation, (seed + salt) % 2**32)
             for salt, (key, domain, number) in enumerate(zip(self.keys, self.domains, numbers, strict=True))
         }
         return {**slices, "seed": seed}
 
-    def _augmented(self, sample: dict[str, Tensor], seed: int) -> Tensor:
-        if self.augmentation is not None:
-            self.augmentation.set_random_state(seed=seed)
-            result = self.augmentation(sample)
-            sample = result[0] if isinstance(result, list) else result  # MONAI's crops return a list of samples
-        image = sample["image"]
-        return image.as_tensor() if isinstance(image, MetaTensor) else image
 
-
-class UnpairedSampler(DistributedSampler[Draw]):
+class UnpairedSampler(SeededSampler):
     """Draw independent permutations of both domains, an epoch being the longer one.
 
-    The shorter domain is passed through again, newly shuffled, as often as the longer one needs. Ranks take every n-th
-    index, so that n processes see together what one process sees at the global batch size. MONAI's engines tell a
-    ``DistributedSampler`` the epoch, which is all the state there is.
+    The shorter domain is passed through again, newly shuffled, as often as the longer one needs.
 
     Args:
         dataset: its ``lengths`` are drawn from.
@@ -101,25 +88,5 @@ class UnpairedSampler(DistributedSampler[Draw]):
     def __init__(
         self, dataset: UnpairedSlices, seed: int = 0, num_replicas: int | None = None, rank: int | None = None
     ) -> None:
-        grouped = dist.is_available() and dist.is_initialized()
-        replicas = num_replicas if num_replicas is not None else (dist.get_world_size() if grouped else 1)
-        own = rank if rank is not None else (dist.get_rank() if grouped else 0)
-        sized: Any = dataset
-        super().__init__(sized, num_replicas=replicas, rank=own, shuffle=True, seed=seed)
+        super().__init__(dataset, seed, num_replicas, rank)
         self.lengths = dataset.lengths
-
-    def __len__(self) -> int:
-        return math.ceil(max(self.lengths) / self.num_replicas)
-
-    def __iter__(self) -> Iterator[Draw]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        total = len(self) * self.num_replicas
-        first, second = (self._pass(length, total, generator) for length in self.lengths)
-        seeds = torch.randint(2**31, (total,), generator=generator).tolist()
-        draws = list(zip(first, second, seeds, strict=True))
-        return iter(draws[self.rank : total : self.num_replicas])
-
-    @staticmethod
-    def _pass(length: int, total: int, generator: torch.Generator) -> list[int]:
-        rounds = [torch.randperm(length, generator=generator) for _ in range(math.ceil(total / length))]
-        return [int(number) for number in torch.cat(rounds)[:total]]

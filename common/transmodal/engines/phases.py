@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,4 +87,15 @@ def require_positive_integer(where: str, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InputError(
             where, found=repr(value), wanted="an integer of 1 or more", remedy="give a positive whole number"
+        )
+
+
+def require_weight(where: str, value: float) -> None:
+    """Refuse what cannot be the weight of a loss term."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise InputError(
+            where,
+            found=repr(value),
+            wanted="a number of 0 or more",
+            remedy="give a number without quotes; 0 takes the term out",
         )

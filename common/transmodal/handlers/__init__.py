@@ -1,6 +1,7 @@
 """What happens around the iterations of an engine: averages, weights, resuming, progress, evaluation."""
 
 from transmodal.handlers.body_mae import BodyMAE
+from transmodal.handlers.calibration import UncertaintyCalibration
 from transmodal.handlers.ema import EMAHandler
 from transmodal.handlers.figures import SliceView, draw_translations, mid_body_view
 from transmodal.handlers.progress import EpochLosses, LossProgressBar
@@ -20,6 +21,7 @@ __all__ = [
     "LossProgressBar",
     "Resume",
     "SliceView",
+    "UncertaintyCalibration",
     "draw_translations",
     "mid_body_view",
     "training_state",

@@ -39,7 +39,7 @@ class SliceView:
     """One case's slice as it is displayed: rows from anterior to posterior, columns from the patient's right to left.
 
     ``spacing`` is in mm per row and column, ``source_window`` the source's percentiles inside the body of the volume,
-    and ``note`` a short text for the error panel.
+    ``note`` a short text for the error panel, and ``regions`` masks that are outlined on all panels.
     """
 
     case: str
@@ -50,6 +50,7 @@ class SliceView:
     spacing: tuple[float, float]
     source_window: Window
     note: str = ""
+    regions: tuple[NDArray[np.bool_], ...] = ()
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
@@ -72,8 +73,9 @@ def mid_body_view(
     mask: Tensor | None = None,
     affine: Tensor | None = None,
     note: str = "",
+    regions: Sequence[Tensor] = (),
 ) -> SliceView:
-    """Cut the axial slice through the middle of the body, cropped to the body.
+    """Cut the axial slice through the middle of the body, or where the first region is largest, cropped to the body.
 
     Args:
         case: name of the row.
@@ -81,10 +83,12 @@ def mid_body_view(
         mask: body, (1, H, W[, D]); the whole volume without it.
         affine: 4 × 4, voxel indices to mm in RAS (first axis to the patient's right); identity without it.
         note: short text for the error panel.
+        regions: masks to outline, (1, H, W[, D]).
     Raises:
         InputError: if the grids differ.
     """
     images = {"source": source, "translated": translated, "target": target, "mask": mask}
+    images |= {f"region {number}": region for number, region in enumerate(regions, 1)}
     shapes = {name: tuple(image.shape[1:]) for name, image in images.items() if image is not None}
     if len(set(shapes.values())) > 1:
         raise InputError(
@@ -98,7 +102,10 @@ def mid_body_view(
     body = (
         np.ones_like(volume, dtype=bool) if mask is None or not bool((mask > 0).any()) else _upright(mask, matrix) > 0
     )
-    rows, columns, depth = _crop(body, spacing := _display_spacing(matrix))
+    outlined = [_upright(region, matrix) != 0 for region in regions]
+    marked = bool(outlined) and outlined[0].any()
+    depth = int(outlined[0].sum(axis=(0, 1)).argmax()) if marked else _middle(body)
+    rows, columns = _crop(body[:, :, depth], spacing := _display_spacing(matrix))
     low, high = np.nanpercentile(volume[body], SOURCE_PERCENTILES)
     return SliceView(
         case=case,
@@ -109,6 +116,7 @@ def mid_body_view(
         spacing=spacing,
         source_window=(float(low), float(high)),
         note=note,
+        regions=tuple(region[rows, columns, depth] for region in outlined),
     )
 
 
@@ -154,6 +162,8 @@ def draw_translations(
         if view.target is not None and compared:
             _show(row[2], view, view.target, "gray", target_window)
             _show_error(row[3], view, view.translated - view.target, limit)
+        for axes in row:
+            _outline(axes, view, view.regions, "#ffb000")
         row[0].set_ylabel(view.case, fontsize=8)
         _annotate(row[0], view)
     last = panels[-1]
@@ -186,15 +196,21 @@ def _orientation(affine: NDArray[np.float64]) -> NDArray[np.float64]:
     return orientation
 
 
-def _crop(body: NDArray[np.bool_], spacing: tuple[float, float]) -> tuple[slice, slice, int]:
-    """Rows, columns and the slice that halves the body's extent; where it is empty there, the nearest that is not."""
+def _middle(body: NDArray[np.bool_]) -> int:
+    """The slice that halves the body's extent; where it is empty there, the nearest that is not."""
     filled = np.flatnonzero(body.any(axis=(0, 1)))
-    depth = int(filled[np.abs(filled - (filled[0] + filled[-1]) / 2).argmin()])
+    return int(filled[np.abs(filled - (filled[0] + filled[-1]) / 2).argmin()])
+
+
+def _crop(body: NDArray[np.bool_], spacing: tuple[float, float]) -> tuple[slice, slice]:
+    """Rows and columns of the body of a slice, with a margin; all of them where it has none."""
+    if not body.any():
+        return slice(None), slice(None)
     sides = []
     for axis, size in enumerate(spacing):
-        inside, margin = np.flatnonzero(body[:, :, depth].any(axis=1 - axis)), round(MARGIN / size)
-        sides.append(slice(max(int(inside[0]) - margin, 0), int(inside[-1]) + 1 + margin))
-    return sides[0], sides[1], depth
+        within, margin = np.flatnonzero(body.any(axis=1 - axis)), round(MARGIN / size)
+        sides.append(slice(max(int(within[0]) - margin, 0), int(within[-1]) + 1 + margin))
+    return sides[0], sides[1]
 
 
 def _canvas(ratios: Sequence[float], heads: Sequence[str], title: str, footer: str) -> tuple[Figure, list[list[Axes]]]:
@@ -234,10 +250,16 @@ def _show(axes: Axes, view: SliceView, image: Any, colours: str, window: Window)
 
 def _show_error(axes: Axes, view: SliceView, error: Image, limit: float) -> None:
     _show(axes, view, np.where(view.body, error, np.nan), "RdBu_r", (-limit, limit))
-    if view.body.any() and not view.body.all():
-        axes.contour(view.body, levels=[0.5], colors="0.3", linewidths=0.5, extent=view.extent, origin="upper")
+    _outline(axes, view, [view.body], "0.3")
     note = axes.text(0.03, 0.03, view.note, transform=axes.transAxes, fontsize=7, va="bottom")
     note.set_path_effects([patheffects.withStroke(linewidth=2, foreground="white")])
+
+
+def _outline(axes: Axes, view: SliceView, masks: Sequence[NDArray[np.bool_]], colour: str) -> None:
+    """Contours of masks; one that is empty or fills the panel has none."""
+    for mask in masks:
+        if mask.any() and not mask.all():
+            axes.contour(mask, levels=[0.5], colors=colour, linewidths=0.5, extent=view.extent, origin="upper")
 
 
 def _annotate(axes: Axes, view: SliceView) -> None:

@@ -17,6 +17,7 @@ import torch
 
 import transmodal
 from transmodal.handlers.figures import SliceView
+from transmodal.handlers.regions import RegionFindings, inside
 from transmodal.metrics import CaseScores, Measure, Similarity, summarise, unbeaten_baselines
 
 __all__ = ["MODEL", "TO_INPUT", "Findings", "provenance", "write_csv"]
@@ -27,11 +28,12 @@ TO_INPUT = "ssim_to_input"
 
 @dataclass
 class Findings:
-    """Scores of all methods, why cases could not be scored, and slices for the figure."""
+    """Scores of all methods, why cases could not be scored, slices for the figure, and regions by name."""
 
     rows: list[CaseScores] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
     views: list[SliceView] = field(default_factory=list)
+    regions: dict[str, RegionFindings] = field(default_factory=dict)
 
     @classmethod
     def merged(cls, shares: Sequence[Findings]) -> Findings:
@@ -39,10 +41,15 @@ class Findings:
         rows = {(row.case, row.method): row for share in shares for row in share.rows}
         views = {view.case: view for share in shares for view in share.views}
         faults = {case: fault for share in shares for case, fault in share.faults.items()}
+        names = dict.fromkeys(name for share in shares for name in share.regions)
         return cls(
             rows=sorted(rows.values(), key=lambda row: row.case),
             faults=dict(sorted(faults.items())),
             views=[views[case] for case in sorted(views)],
+            regions={
+                name: RegionFindings.merged([share.regions[name] for share in shares if name in share.regions])
+                for name in names
+            },
         )
 
     def summary(self, similarity: Similarity, nearly_identical: float) -> dict[str, Any]:
@@ -58,6 +65,9 @@ class Findings:
             },
             "cases": [row.case for row in ours],
             "methods": summarise(self.rows, similarity.measures),
+            "regions": {
+                name: region.summary(name, self.rows, similarity.measures) for name, region in self.regions.items()
+            },
             "not_scored": self.faults,
             "translation_check": {
                 "suspected_from": nearly_identical,
@@ -69,6 +79,11 @@ class Findings:
                 *self._undefined(similarity.measures),
                 *_copied(suspects, nearly_identical),
                 *unbeaten_baselines(self.rows, similarity.measures, MODEL),
+                *(
+                    f"inside the {name}, {sentence}"
+                    for name in self.regions
+                    for sentence in unbeaten_baselines(inside(name, self.rows), similarity.measures, MODEL)
+                ),
             ],
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import ignite.distributed as idist
@@ -24,7 +24,9 @@ class CaseRecord:
     """One evaluated case on its native grid, plain tensors on the CPU.
 
     ``pred`` is in physical units and ``label`` the untouched target, both (1, H, W[, D]); ``mask`` is the body, same
-    shape; ``source`` is the raw source (C, H, W[, D]); ``affine`` maps voxel indices to mm in RAS.
+    shape; ``source`` is the raw source (C, H, W[, D]); ``affine`` maps voxel indices to mm in RAS. ``regions`` holds
+    masks of 0 and 1 by name, of the same shape, of the regions the case has; ``deviation`` is the predicted standard
+    deviation in the units of the prediction.
     """
 
     case: str
@@ -33,14 +35,23 @@ class CaseRecord:
     mask: Tensor
     source: Tensor | None
     affine: Tensor | None
+    regions: Mapping[str, Tensor] = field(default_factory=dict)
+    deviation: Tensor | None = None
 
 
-def case_records(engine: Engine) -> list[CaseRecord]:
+def case_records(
+    engine: Engine, regions: Mapping[str, str] | None = None, deviation: str | None = None
+) -> list[CaseRecord]:
     """The cases of the iteration just completed.
 
     Keys are looked up in the engine's output and, where they are not there, in its batch, because MONAI's evaluators
     carry only the image, the label and the prediction over.
 
+    Args:
+        engine: an evaluator after an iteration.
+        regions: key of the mask of each region, by the region's name; a case need not have it. A region is where its
+            mask, in any channel, is not zero, whatever the body.
+        deviation: key of the predicted standard deviation; a case need not have it.
     Raises:
         InputError: if the batch was not decollated, a key is missing, or images lie on different grids.
     """
@@ -53,7 +64,8 @@ def case_records(engine: Engine) -> list[CaseRecord]:
             remedy="leave the evaluator's 'decollate' at true and load dictionaries",
         )
     paired = batches if isinstance(batches, list) and len(batches) == len(outputs) else [{}] * len(outputs)
-    return [_record({**batch, **output}) for batch, output in zip(paired, outputs, strict=True)]
+    samples = [{**batch, **output} for batch, output in zip(paired, outputs, strict=True)]
+    return [_record(sample, regions or {}, deviation) for sample in samples]
 
 
 def gathered(share: Share) -> list[Share]:
@@ -61,7 +73,7 @@ def gathered(share: Share) -> list[Share]:
     return list(idist.all_gather(share))  # type: ignore[arg-type]
 
 
-def _record(sample: Mapping[str, Any]) -> CaseRecord:
+def _record(sample: Mapping[str, Any], regions: Mapping[str, str], deviation: str | None) -> CaseRecord:
     case = _name(sample)
     missing = [key for key in ("pred", "label", "mask") if key not in sample]
     if missing:
@@ -72,14 +84,19 @@ def _record(sample: Mapping[str, Any]) -> CaseRecord:
             remedy="keep the untouched target as 'label' and load or find the body as 'mask' in the preprocessing",
         )
     pred, label, mask, source = sample["pred"], sample["label"], sample["mask"], sample.get("source")
-    check_grid(case, {"prediction": pred, "target": label, "mask": mask, "source": label if source is None else source})
+    optional = {"source": source, "deviation": sample.get(deviation) if deviation else None}
+    optional |= {f"region {name}": sample.get(key) for name, key in regions.items()}
+    present = {name: image for name, image in optional.items() if image is not None}
+    check_grid(case, {"prediction": pred, "target": label, "mask": mask, **present})
     return CaseRecord(
         case=case,
         pred=_plain(pred),
         label=_plain(label),
         mask=_plain(mask),
-        source=None if source is None else _plain(source),
+        source=_plain(source) if source is not None else None,
         affine=_plain(label.affine) if isinstance(label, MetaTensor) else None,
+        regions={name: _region(sample[key]) for name, key in regions.items() if sample.get(key) is not None},
+        deviation=_plain(present["deviation"]) if "deviation" in present else None,
     )
 
 
@@ -115,6 +132,11 @@ def _displacement(affine: Tensor, reference: Tensor, shape: Sequence[int]) -> fl
     edges[: len(shape)] = torch.tensor(shape, dtype=reference.dtype)
     voxel = reference[:-1, :-1].norm(dim=0).min()
     return float(((affine - reference)[:-1].abs() * edges).max() / voxel)
+
+
+def _region(mask: Tensor) -> Tensor:
+    """Where a mask of any number of channels is not zero, as 0 and 1, (1, H, W[, D])."""
+    return (_plain(mask).nan_to_num() != 0).any(dim=0, keepdim=True).float()
 
 
 def _plain(image: Tensor) -> Tensor:

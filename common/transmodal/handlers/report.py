@@ -16,9 +16,11 @@ from torch import Tensor
 
 from transmodal.errors import InputError
 from transmodal.files import write_atomically
+from transmodal.handlers.baselines import SourceChannels, copied_channels, fit_baselines
 from transmodal.handlers.figures import SliceView, draw_translations, mid_body_view
 from transmodal.handlers.findings import MODEL, TO_INPUT, Findings, provenance, write_csv
-from transmodal.handlers.records import CaseRecord, case_records, check_grid, gathered
+from transmodal.handlers.records import CaseRecord, case_records, gathered
+from transmodal.handlers.regions import RegionFindings, column
 from transmodal.handlers.slice_consistency import (
     SLICE_DIFFERENCE,
     SLICE_DIFFERENCE_TARGET,
@@ -29,7 +31,6 @@ from transmodal.metrics import (
     NEARLY_IDENTICAL,
     Baseline,
     CaseScores,
-    FittedBaseline,
     Measure,
     Similarity,
     fault_of,
@@ -48,14 +49,16 @@ class EvaluationReport:
 
     After each iteration the engine's output, or batch, holds a dictionary per case with ``case``, ``pred`` (physical
     units, native grid), ``label`` (untouched target), ``mask`` (body) and ``source`` (raw source), images
-    (1, H, W[, D]). Of a source with more channels the first one serves the baselines and the figure; none of them may
-    be copied. The model's means are also left in ``engine.state.metrics``. Processes exchange their cases, rank 0
-    writes.
+    (1, H, W[, D]), and perhaps masks of regions. A source may have several channels: baselines get all of them, the
+    figure shows the first, none may be copied. The model's means are also left in ``engine.state.metrics``. Processes
+    exchange their cases, rank 0 writes.
 
     Args:
         output_dir: where the three files go; each is there whole or not at all.
         similarity: protocol of the target modality; its first measure is the key measure.
-        source, target: modalities, indices into ``intensity`` and ``windows``, and names in the figure.
+        source: modality of the source, or a list of one for each of its channels; indices into ``intensity`` and
+            ``windows``, and names in the figure.
+        target: modality of the target, likewise.
         intensity: intensity scale of each modality.
         baselines: scored beside the model.
         fitting_data: paired training cases for the baselines that are fitted, dictionaries with ``source``, ``label``
@@ -71,8 +74,12 @@ class EvaluationReport:
         data: where the cases come from (folder, list, section), kept in the summary.
         slice_axis, axcodes: axis along which the model cuts its slices, and the orientation in which that axis counts.
             Differences between neighbouring slices along it tell flicker; see :class:`SliceConsistency`.
+        regions: key of the mask of each region that is scored on its own, by the region's name, such as a lesion. It
+            counts wherever it is not zero, on the native grid; the target's scale still comes from its body. A case
+            without it is left out of the region's means, and the summary says why.
     Raises:
-        InputError: if two methods have the same name, or a file of weights is named that is not there.
+        InputError: if two methods have the same name, a file of weights is named that is not there, or a source has
+            other channels than ``source`` names.
         ValueError: if ``slice_axis`` or ``axcodes`` is out of range.
     """
 
@@ -80,7 +87,7 @@ class EvaluationReport:
         self,
         output_dir: str | Path,
         similarity: Similarity,
-        source: str,
+        source: str | Sequence[str],
         target: str,
         intensity: Mapping[str, IntensityScale],
         baselines: Sequence[Baseline] = (),
@@ -95,17 +102,19 @@ class EvaluationReport:
         data: Mapping[str, Any] | None = None,
         slice_axis: int = 2,
         axcodes: str = "RAS",
+        regions: Mapping[str, str] | None = None,
     ) -> None:
-        self.output_dir, self.similarity, self.source, self.target = Path(output_dir), similarity, source, target
-        self.source_scale, self.target_scale = scale_of(source, intensity), scale_of(target, intensity)
+        self.output_dir, self.similarity, self.target = Path(output_dir), similarity, target
+        self.channels, self.regions = SourceChannels.of(source, intensity), dict(regions or {})
+        self.target_scale = scale_of(target, intensity)
         self.baselines, self.fitting_data, self.left_out = list(baselines), fitting_data, dict[str, str]()
-        self.title = title or f"{source} to {target}"
+        self.title = title or f"{', '.join(self.channels.names)} to {target}"
         self.windows, self.error_range, self.footer = dict(windows or {}), error_range, footer
         self.cases_in_figure, self.nearly_identical = cases_in_figure, nearly_identical
         self.data = {name: None if value is None else str(value) for name, value in (data or {}).items()}
         self.weights = None if weights is None else Path(weights)
         self.consistency = SliceConsistency(slice_axis, axcodes)
-        self._findings, self._fitted = Findings(), False
+        self._findings, self._fitted = self._nothing(), False
         self._check_names()
 
     def attach(self, engine: Engine) -> None:
@@ -131,31 +140,22 @@ class EvaluationReport:
                 remedy="give Uniform baselines a 'name', and list each of the others once",
             )
 
+    def _nothing(self) -> Findings:
+        return Findings(regions={name: RegionFindings() for name in self.regions})
+
     def _start(self, engine: Engine) -> None:
-        self._findings = Findings()
+        self._findings = self._nothing()
         if not self._fitted:
             self._fit()
             self._fitted = True
 
     def _fit(self) -> None:
         """Fit what is to be fitted; baselines without a pair to fit are taken off the list, with the reason."""
-        fitted = [baseline for baseline in self.baselines if isinstance(baseline, FittedBaseline)]
-        cases = self.fitting_data if fitted and self.fitting_data is not None else ()
-        for case in cases:
-            if all(key in case for key in ("source", "label", "mask")):
-                check_grid(
-                    str(case.get("case", "of training")), {key: case[key] for key in ("source", "label", "mask")}
-                )
-                source, target, mask = (case[key].as_subclass(Tensor).cpu() for key in ("source", "label", "mask"))
-                scaled, reference = self._scaled(source[:1], mask), self.similarity.comparable(target, mask)
-                for baseline in fitted:
-                    baseline.fit(scaled, reference, mask)
-        given = "no training cases were given" if self.fitting_data is None else "no training case has both modalities"
-        self.left_out = {baseline.name: f"{given} to fit it on" for baseline in fitted if not baseline.fitted}
+        self.left_out = fit_baselines(self.baselines, self.fitting_data, self.channels, self.similarity)
         self.baselines = [baseline for baseline in self.baselines if baseline.name not in self.left_out]
 
     def _collect(self, engine: Engine) -> None:
-        for record in case_records(engine):
+        for record in case_records(engine, self.regions):
             if record.source is None:
                 raise InputError(
                     f"evaluation of case {record.case}",
@@ -166,28 +166,34 @@ class EvaluationReport:
             self._score(record, record.source)
 
     def _score(self, record: CaseRecord, source: Tensor) -> None:
-        case, mask = record.case, record.mask
-        scaled = self._scaled(source, mask)
-        scores = self.similarity(record.pred, record.label, mask)
-        copies = [similarity_to_input(channel[None], self._rescaled(record.pred), mask) for channel in scaled]
+        case, mask, findings = record.case, record.mask, self._findings
+        scaled = self.channels.scaled(source, mask)
         reference = self.similarity.comparable(record.label, mask)
-        slices = self.consistency(record.pred, reference, mask, record.affine)
-        self._findings.rows.append(CaseScores(case, MODEL, {**scores, TO_INPUT: max(copies), **slices}))
-        for baseline in self.baselines:
-            trivial = baseline.predict(scaled[:1], mask)
-            self._findings.rows.append(CaseScores(case, baseline.name, self.similarity(trivial, record.label, mask)))
         if fault := fault_of(record.pred, reference, mask):
-            self._findings.faults[case] = fault
-        views = {view.case: view for view in self._findings.views}
+            findings.faults[case] = fault
+        regions = {name: record.regions.get(name) for name in self.regions}
+        regions = {name: image for name, image in regions.items() if findings.regions[name].take(case, image, fault)}
+        copies = [similarity_to_input(channel[None], self._rescaled(record.pred), mask) for channel in scaled]
+        slices = self.consistency(record.pred, reference, mask, record.affine)
+        scores = self._scores(record, record.pred, regions)
+        findings.rows.append(CaseScores(case, MODEL, {**scores, TO_INPUT: max(copies), **slices}))
+        for baseline in self.baselines:
+            trivial = self._scores(record, baseline.predict(scaled, mask), regions)
+            findings.rows.append(CaseScores(case, baseline.name, trivial))
+        views = {view.case: view for view in findings.views}
         shown = sorted({*views, case})[: self.cases_in_figure]
         if case in shown:
-            note = _note(scores, self.similarity.measures)
-            views[case] = mid_body_view(case, source, record.pred, reference, mask, record.affine, note)
-        self._findings.views = [views[name] for name in shown]
+            note, outlined = _note(scores, self.similarity.measures), list(record.regions.values())
+            views[case] = mid_body_view(case, source, record.pred, reference, mask, record.affine, note, outlined)
+        findings.views = [views[name] for name in shown]
 
-    def _scaled(self, source: Tensor, mask: Tensor) -> Tensor:
-        """Each channel of a raw source on the network's scale."""
-        return torch.cat([self.source_scale.scale(channel[None].float(), mask) for channel in source])
+    def _scores(self, record: CaseRecord, pred: Tensor, regions: Mapping[str, Tensor | None]) -> dict[str, float]:
+        """What a method scores in the body and, under the names of their columns, in regions."""
+        scores = self.similarity(pred, record.label, record.mask)
+        for name, region in regions.items():
+            inside = self.similarity(pred, record.label, record.mask, region)
+            scores |= {column(name, measure): value for measure, value in inside.items()}
+        return scores
 
     def _rescaled(self, pred: Tensor) -> Tensor:
         """A prediction back on the network's scale, by the inverse of how it was restored."""
@@ -214,6 +220,7 @@ class EvaluationReport:
                 [row for row in findings.rows if row.method == MODEL], self.target_scale.units
             ),
             "left_out": self.left_out,
+            "baselines": copied_channels(self.baselines),
             "data": self.data,
             "provenance": provenance(self.weights),
         }
@@ -225,6 +232,7 @@ class EvaluationReport:
 
     def _write(self, findings: Findings, summary: Mapping[str, Any]) -> None:
         columns = [*self.similarity.measures, TO_INPUT, SLICE_DIFFERENCE, SLICE_DIFFERENCE_TARGET]
+        columns += [column(name, measure) for name in self.regions for measure in self.similarity.measures]
         text = json.dumps(summary, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
         write_atomically(self.output_dir / "metrics.csv", lambda path: write_csv(path, findings.rows, columns))
         write_atomically(self.output_dir / "summary.json", lambda path: path.write_text(text, encoding="utf-8"))
@@ -237,11 +245,11 @@ class EvaluationReport:
             views,
             path,
             title=self.title,
-            source=self.source.upper(),
+            source=self.channels.names[0].upper(),
             target=self.target.upper(),
             units=self.target_scale.units,
-            source_units=self.source_scale.units,
-            source_window=_window(self.windows.get(self.source)),
+            source_units=self.channels.scales[0].units,
+            source_window=_window(self.windows.get(self.channels.names[0])),
             target_window=_window(self.windows.get(self.target)) or self._target_bounds(),
             error_range=self.error_range,
             footer=self.footer,
@@ -250,8 +258,11 @@ class EvaluationReport:
     def _log(self, summary: Mapping[str, Any]) -> None:
         table = format_table(summary["methods"], self.similarity.measures)
         head = f"{self.title}: {len(summary['cases'])} case(s), inside the body, mean ± SD, {self.similarity.name}"
-        slices = in_words(summary["slice_consistency"])
-        logger.info("\n".join(filter(None, [head, table, slices, f"written to {self.output_dir}"])))
+        slices, regions = in_words(summary["slice_consistency"]), []
+        for name, found in summary["regions"].items():
+            inside = format_table(found["methods"], self.similarity.measures)
+            regions += [f"inside the {name}, {found['cases']} case(s)", inside]
+        logger.info("\n".join(filter(None, [head, table, *regions, slices, f"written to {self.output_dir}"])))
         for name, reason in self.left_out.items():
             logger.info(f"baseline {name!r} is left out: {reason}")
         for warning in summary["warnings"]:

@@ -21,7 +21,12 @@ class Baseline(Protocol):
     name: str
 
     def predict(self, source: Tensor, mask: Tensor) -> Tensor:
-        """Translate a source in [-1, 1], (1, H, W[, D]), given its body mask, to the target's physical units."""
+        """Translate a source to the target's physical units, (1, H, W[, D]).
+
+        Args:
+            source: (C, H, W[, D]) in [-1, 1]. A baseline that works on one image takes the first channel.
+            mask: body, (1, H, W[, D]).
+        """
         ...
 
 
@@ -35,7 +40,13 @@ class FittedBaseline(Baseline, Protocol):
         ...
 
     def fit(self, source: Tensor, target: Tensor, mask: Tensor) -> None:
-        """Take in one training case: source in [-1, 1], target in the units of a prediction, body mask; same shapes."""
+        """Take in one training case.
+
+        Args:
+            source: (C, H, W[, D]) in [-1, 1], the channels in the order of :meth:`predict`.
+            target: (1, H, W[, D]) in the units of a prediction.
+            mask: body, (1, H, W[, D]).
+        """
         ...
 
 
@@ -64,7 +75,7 @@ class Uniform:
 
 
 class Identity:
-    """The source itself, on the target's scale: what a model scores that translates nothing.
+    """The first channel of the source itself, on the target's scale: what a model scores that translates nothing.
 
     Args:
         intensity: intensity scale of the target.
@@ -76,8 +87,8 @@ class Identity:
         self.intensity = intensity
 
     def predict(self, source: Tensor, mask: Tensor) -> Tensor:
-        """The source, restored as if it were the target."""
-        return self.intensity.restore(source)
+        """The source's first channel, restored as if it were the target."""
+        return self.intensity.restore(source[:1])
 
 
 class BodyMean:
@@ -99,18 +110,18 @@ class BodyMean:
 
     def fit(self, source: Tensor, target: Tensor, mask: Tensor) -> None:
         """Take in one training case; values that are not finite are left out."""
-        _, values = _finite_pairs(source, target, mask)
+        _, values = finite_pairs(source[:1], target, mask)
         self.total += float(values.sum())
         self.count += values.numel()
 
     def predict(self, source: Tensor, mask: Tensor) -> Tensor:
         """The mean inside the mask, float32."""
-        _require_fitted(self)
+        require_fitted(self)
         return _in_body(torch.full(mask.shape, self.total / self.count), mask, self.outside)
 
 
 class LookUpTable:
-    """The best guess from a voxel's source intensity alone: for each interval of it the median target value.
+    """The best guess from a voxel's intensity in the source's first channel: for each interval the median target value.
 
     The median and not the mean, because it is what minimises the mean absolute error, the key measure: a table of
     medians is the strongest opponent of its kind. It is exact to ``resolution``, being read off a joint histogram that
@@ -147,7 +158,7 @@ class LookUpTable:
 
     def fit(self, source: Tensor, target: Tensor, mask: Tensor) -> None:
         """Add one training case to the joint histogram; values that are not finite are left out."""
-        intensities, values = _finite_pairs(source, target, mask)
+        intensities, values = finite_pairs(source[:1], target, mask)
         bins, steps = self.counts.shape
         step = ((values.clamp(self.low, self.high) - self.low) / self.resolution).round().long()
         pairs = torch.bincount(self._bin(intensities) * steps + step, minlength=bins * steps)
@@ -155,7 +166,7 @@ class LookUpTable:
 
     def table(self) -> Tensor:
         """Median target value of each interval of the source, float32, (bins,)."""
-        _require_fitted(self)
+        require_fitted(self)
         cumulated = self.counts.cumsum(dim=1)
         totals = cumulated[:, -1]
         medians = self.low + self.resolution * (2 * cumulated >= totals[:, None]).int().argmax(dim=1)
@@ -164,7 +175,7 @@ class LookUpTable:
 
     def predict(self, source: Tensor, mask: Tensor) -> Tensor:
         """The table's value for each voxel inside the mask, float32."""
-        return _in_body(self.table()[self._bin(source.as_subclass(Tensor))], mask, self.outside)
+        return _in_body(self.table()[self._bin(source[:1].as_subclass(Tensor))], mask, self.outside)
 
     def _bin(self, intensities: Tensor) -> Tensor:
         bins = len(self.counts)
@@ -185,7 +196,7 @@ def _in_body(values: Tensor, mask: Tensor, outside: float) -> Tensor:
     return torch.where(body, values.to(body.device), torch.tensor(outside, dtype=values.dtype))
 
 
-def _finite_pairs(source: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def finite_pairs(source: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Source and target values at the body voxels where both are finite, float64."""
     body = mask.as_subclass(Tensor) > 0
     x, y = (image.as_subclass(Tensor)[body].double() for image in (source, target))
@@ -193,6 +204,7 @@ def _finite_pairs(source: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor,
     return x[finite], y[finite]
 
 
-def _require_fitted(baseline: FittedBaseline) -> None:
+def require_fitted(baseline: FittedBaseline) -> None:
+    """Refuse to predict before fitting."""
     if not baseline.fitted:
         raise RuntimeError(f"the baseline {baseline.name!r} predicts only after fit() has seen a paired training case")

@@ -58,8 +58,18 @@ class Similarity(Protocol):
         """The untouched target, expressed in the units of a prediction."""
         ...
 
-    def __call__(self, pred: Tensor, target: Tensor, mask: Tensor) -> dict[str, float]:
-        """Score a prediction against the untouched target inside the mask, (1, H, W[, D]); NaN where undefined."""
+    def __call__(self, pred: Tensor, target: Tensor, mask: Tensor, region: Tensor | None = None) -> dict[str, float]:
+        """Score a prediction against the untouched target, images (1, H, W[, D]).
+
+        Args:
+            pred: prediction in physical units.
+            target: untouched target.
+            mask: body, which is scored without a region, and from which alone a scale may be taken.
+            region: mask of what is scored instead, such as a lesion. It stands where the body stands in every measure:
+                beyond it both images count as background, also in the windows of the structural measures.
+        Returns:
+            Measures by name, NaN where undefined.
+        """
         ...
 
 
@@ -85,8 +95,9 @@ class CTSimilarity:
         """The target in the units of a prediction: HU are HU."""
         return target
 
-    def __call__(self, pred: Tensor, target: Tensor, mask: Tensor) -> dict[str, float]:
-        """Measures of a prediction in HU, by name; NaN where undefined."""
+    def __call__(self, pred: Tensor, target: Tensor, mask: Tensor, region: Tensor | None = None) -> dict[str, float]:
+        """Measures of a prediction in HU inside the body, or inside a region if given, by name; NaN where undefined."""
+        mask = mask if region is None else region
         scores = self.challenge(pred, target, mask)
         undefined = fault_of(pred, target, mask) is not None
         ssim = float("nan") if undefined else structural_similarity(pred, target, mask, SynthRAD2023.dynamic_range)
@@ -150,10 +161,14 @@ class MRSimilarity:
         low, high = bounds.tolist()
         return (image - low) * (self.scale / (high - low)) if low < high else torch.full_like(image, torch.nan)
 
-    def __call__(self, pred: Tensor, target: Tensor, mask: Tensor) -> dict[str, float]:
-        """Measures of a prediction on [0, ``scale``] against a raw target, by name; NaN where undefined."""
+    def __call__(self, pred: Tensor, target: Tensor, mask: Tensor, region: Tensor | None = None) -> dict[str, float]:
+        """Measures of a prediction on [0, ``scale``] against a raw target, by name; NaN where undefined.
+
+        The target's percentiles come from its body, whatever region is scored.
+        """
         reference = self.comparable(target, mask) / self.scale
         prediction = pred.as_subclass(Tensor).double() / self.scale
+        mask = mask if region is None else region
         if fault_of(prediction, reference, mask):
             return dict.fromkeys(self.measures, float("nan"))
         return {

@@ -16,7 +16,7 @@ __all__ = ["CaseScores", "format_table", "summarise", "unbeaten_baselines"]
 
 
 class CaseScores(NamedTuple):
-    """The numbers of one method (the model or a baseline) on one case, by measure; NaN where undefined."""
+    """The numbers of one method (the model or a baseline) on one case, by measure; absent or NaN where undefined."""
 
     case: str
     method: str
@@ -68,7 +68,8 @@ def format_table(summary: Mapping[str, Mapping[str, Mapping[str, Any]]], measure
 
 
 def _finite(rows: Sequence[CaseScores], method: str, name: str) -> dict[str, float]:
-    return {row.case: row.values[name] for row in rows if row.method == method and math.isfinite(row.values[name])}
+    values = {row.case: row.values.get(name, math.nan) for row in rows if row.method == method}
+    return {case: value for case, value in values.items() if math.isfinite(value)}
 
 
 def _statistics(scores: Mapping[str, float], measure: Measure) -> dict[str, Any]:

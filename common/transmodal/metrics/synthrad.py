@@ -97,8 +97,9 @@ class SynthRAD2025:
         """The target in the units of a prediction: HU are HU."""
         return target
 
-    def __call__(self, pred: Tensor, target: Tensor, mask: Tensor) -> dict[str, float]:
-        """Measures of a prediction in HU, by name; NaN where undefined."""
+    def __call__(self, pred: Tensor, target: Tensor, mask: Tensor, region: Tensor | None = None) -> dict[str, float]:
+        """Measures of a prediction in HU inside the body, or inside a region if given, by name; NaN where undefined."""
+        mask = mask if region is None else region
         if fault_of(pred, target, mask):
             return dict.fromkeys(self.measures, float("nan"))
         return {
@@ -125,8 +126,9 @@ class SynthRAD2023:
         """The target in the units of a prediction: HU are HU."""
         return target
 
-    def __call__(self, pred: Tensor, target: Tensor, mask: Tensor) -> dict[str, float]:
-        """Measures of a prediction in HU, by name; NaN where undefined."""
+    def __call__(self, pred: Tensor, target: Tensor, mask: Tensor, region: Tensor | None = None) -> dict[str, float]:
+        """Measures of a prediction in HU inside the body, or inside a region if given, by name; NaN where undefined."""
+        mask = mask if region is None else region
         if fault_of(pred, target, mask):
             return dict.fromkeys(self.measures, float("nan"))
         return {

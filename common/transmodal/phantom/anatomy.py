@@ -78,6 +78,14 @@ def check_probability(name: str, value: float) -> None:
         )
 
 
+def check_flag(name: str, value: bool) -> None:
+    """Refuse, with an InputError, what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise InputError(
+            f"phantom {name}", found=repr(value), wanted="True or False", remedy=f"pass for example {name}=True"
+        )
+
+
 class Region(ABC):
     """A part of the body that can be drawn at random on any grid."""
 
@@ -88,6 +96,11 @@ class Region(ABC):
     #: Standard deviation of CT noise in the middle of the body, HU, and how much stronger its horizontal streaks are.
     ct_noise: float = 12.0
     ct_streaks: float = 0.0
+
+    @property
+    def cut_out(self) -> bool:
+        """Whether MR is zero around the body, as after skull stripping, instead of holding the scanner's noise."""
+        return False
 
     def centre(self, rng: Generator) -> tuple[float, float, float]:
         """Patient coordinates (RAS, mm) of the middle of the region, tenths of mm."""

@@ -62,6 +62,8 @@ def make_case(
             images[name] = radiograph(region, xray_spacing, _streams(seed)["anatomy"], grid.centre, streams[name])
         elif name in CONTRASTS:
             images[name] = mr_image(anatomy, CONTRASTS[name], texture, coil, streams[name])
+            if region.cut_out:
+                images[name] = np.where(anatomy.mask() > 0, images[name], np.float32(0))
     images |= {"mask": anatomy.mask(), "lesion": anatomy.lesion(), "label": anatomy.labels()}
     return {name: _meta_tensor(image, grid.affine, xray_spacing) for name, image in images.items()}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from transmodal.phantom.anatomy import Anatomy, Layers, Region, check_probability
+from transmodal.phantom.anatomy import Anatomy, Layers, Region, check_flag, check_probability
 from transmodal.phantom.brain import Brain
 from transmodal.phantom.grid import Array, Grid
 from transmodal.phantom.noise import smooth_noise
@@ -23,9 +23,11 @@ class Head(Region):
 
     Args:
         tumour_probability: how often a patient has a brain tumour; plaques of white matter are always there.
+        skull_stripped: leave nothing but what lies inside the skull, as brain MR is often prepared.
     """
 
     tumour_probability: float = 0.5
+    skull_stripped: bool = False
 
     field_of_view = (208.0, 208.0, 120.0)
     reach = (8.0, 40.0, 300.0)
@@ -34,6 +36,12 @@ class Head(Region):
 
     def __post_init__(self) -> None:
         check_probability("tumour_probability", self.tumour_probability)
+        check_flag("skull_stripped", self.skull_stripped)
+
+    @property
+    def cut_out(self) -> bool:
+        """Whether scanners' noise around the body is set to zero."""
+        return self.skull_stripped
 
     def draw(self, grid: Grid, rng: Generator) -> Anatomy:
         skull = _Skull(grid, rng)
@@ -44,6 +52,9 @@ class Head(Region):
         skull.paint(layers)
         Brain(grid, rng, skull.inner, skull.z, self.tumour_probability).paint(layers)
         skull.paint_base(layers)
+        if self.skull_stripped:
+            body = coverage(skull.inner)
+            layers.paint(Tissue.AIR, 1 - body)
         return Anatomy(grid, layers.fractions(), body)
 
 

@@ -6,22 +6,25 @@ from transmodal.transforms.intensity import (
     HounsfieldWindow,
     IntensityScale,
     IntensityWindow,
-    RestoreModalityd,
+    NonzeroPercentiles,
     RobustPercentiles,
     ScaleModalityd,
-    SplitDeviationd,
     scale_of,
 )
-from transmodal.transforms.loading import CheckedLoadImaged
+from transmodal.transforms.loading import CheckedLoadImaged, ContrastLoadImaged
+from transmodal.transforms.restoring import OnScaleOfd, RestoreModalityd, SplitDeviationd
 
 __all__ = [
     "BodyMask",
     "BodyMaskd",
     "CheckedLoadImaged",
+    "ContrastLoadImaged",
     "EnsureVolumed",
     "HounsfieldWindow",
     "IntensityScale",
     "IntensityWindow",
+    "NonzeroPercentiles",
+    "OnScaleOfd",
     "RestoreModalityd",
     "RobustPercentiles",
     "SameGridd",

@@ -48,13 +48,15 @@ class BodyMask:
         """Mask of a volume.
 
         Args:
-            image: (1, H, W, D) or (1, H, W), physical units.
+            image: (C, H, W, D) or (C, H, W), physical units; each channel has its own threshold.
         Returns:
-            Same shape, uint8, 1 inside the body; the type and metadata of the input are kept.
+            (1, H, W, D) or (1, H, W), uint8, 1 where a channel shows the body; the type and metadata of the input are
+            kept.
         """
-        values = np.asarray(image.detach().cpu(), dtype=np.float32)[0]
-        flat = values.ndim == 2
-        mask = self._find(values[..., None] if flat else values)
+        values = np.asarray(image.detach().cpu(), dtype=np.float32)
+        flat = values.ndim == 3
+        masks = [self._find(channel[..., None] if flat else channel) for channel in values]
+        mask = np.maximum.reduce(masks)
         found = torch.from_numpy(mask[..., 0] if flat else mask)[None].to(image.device)
         return MetaTensor(found, meta=image.meta, applied_operations=[]) if isinstance(image, MetaTensor) else found
 
@@ -90,7 +92,7 @@ class BodyMaskd(MapTransform):
     """Add the body mask of each key (uint8, same grid), unless the sample already has one.
 
     Args:
-        keys: images in physical units, (1, H, W[, D]).
+        keys: images in physical units, (C, H, W[, D]); one mask for all channels.
         modality: of the images, unless a sample names its own under the key ``modality``.
         body: mask finder of each modality.
         masks: where the masks go; ``"body_" + key`` by default.

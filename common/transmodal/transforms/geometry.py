@@ -18,17 +18,19 @@ __all__ = ["EnsureVolumed", "SameGridd", "SpacingWithinToleranced"]
 
 
 class EnsureVolumed(MapTransform):
-    """Give every image one channel and three spatial axes: a picture or a single slice is a volume of one slice.
+    """Give every image its channels first and three spatial axes: a picture or a slice is a volume of one slice.
 
     Args:
-        keys: images, (H, W), (H, W, D), (H, W, D, 1) or with a leading channel of size one.
+        keys: images, (H, W), (H, W, D), (H, W, D, C) or (C, H, W, D); a leading channel of size one is found too.
+        channels: C, the volumes that are stacked in an image.
 
     Deploy hands over volumes without a channel and without reader metadata, so the shape itself decides; a third axis
     is never mistaken for a channel.
     """
 
-    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = True) -> None:
+    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = True, channels: int = 1) -> None:
         super().__init__(keys, allow_missing_keys)
+        self.channels = channels
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         sample = dict(data)
@@ -36,9 +38,9 @@ class EnsureVolumed(MapTransform):
             image: Any = (
                 sample[key] if isinstance(sample[key], MetaTensor) else MetaTensor(torch.as_tensor(sample[key]))
             )
-            if image.ndim == 4 and image.shape[0] != 1 and image.shape[-1] == 1:  # a NIfTI series of one volume
-                image = image[..., 0]
             channel = image.meta.get("original_channel_dim", "no_channel")
+            if image.ndim == 4 and channel != 0 and image.shape[0] != self.channels == image.shape[-1]:
+                image = image.movedim(-1, 0)  # a series of so many volumes
             has_channel = image.ndim == 4 or (image.ndim == 3 and channel == 0 and image.shape[0] == 1)
             if not has_channel:
                 image = image[None]

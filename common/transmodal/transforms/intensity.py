@@ -16,21 +16,20 @@ from monai.transforms import MapTransform
 from monai.utils import ensure_tuple
 from torch import Tensor
 
-from transmodal.data.saving import DEVIATION_SUFFIX
 from transmodal.errors import InputError
 
 __all__ = [
     "HounsfieldWindow",
     "IntensityScale",
     "IntensityWindow",
-    "RestoreModalityd",
+    "NonzeroPercentiles",
     "RobustPercentiles",
     "ScaleModalityd",
-    "SplitDeviationd",
     "scale_of",
 ]
 
 BOUNDS = "intensity_bounds"
+"""Where the metadata of a scaled image hold the physical values that became -1 and 1."""
 
 
 class IntensityScale(Protocol):
@@ -142,6 +141,39 @@ class RobustPercentiles:
         return _from_unit(scaled, low, high).to(self.dtype)
 
 
+class NonzeroPercentiles(RobustPercentiles):
+    """Percentiles over the voxels above 0 of a whole volume, as published for MU-Diff; for skull-stripped images.
+
+    A body mask is ignored. Everything is clipped, so the background becomes -1, and so does the darkest tissue.
+
+    Args:
+        lower, upper: percentiles in [0, 100] that become -1 and 1.
+        scale: a synthetic image is written on [0, ``scale``], the upper percentile of a real one at ``scale``.
+    Raises:
+        ValueError: if the percentiles are not ``0 <= lower < upper <= 100`` or the scale is not positive.
+    """
+
+    def __init__(self, lower: float = 1.0, upper: float = 99.0, scale: float = 1000.0) -> None:
+        super().__init__(lower, upper, scale)
+
+    def bounds(self, image: Tensor, mask: Tensor | None = None) -> tuple[float, float]:
+        """The two percentiles of the positive values of ``image``.
+
+        Raises:
+            InputError: if it has none.
+        """
+        values = _plain(image)
+        if not bool((values > 0).any()):
+            raise InputError(
+                "an image that NonzeroPercentiles scales",
+                found="no voxel above 0",
+                wanted="tissue above 0 on a background of 0, as skull stripping leaves it",
+                remedy="shift the image so that its background is 0, or scale by RobustPercentiles in 'intensity'",
+            )
+        low, high = super().bounds(values[values > 0])
+        return (low, high) if low < high else (0.0, high)  # a binary image
+
+
 class ScaleModalityd(MapTransform):
     """Scale each key to [-1, 1] by the intensity scale of its modality; the bounds travel in ``meta``.
 
@@ -150,105 +182,51 @@ class ScaleModalityd(MapTransform):
 
     Args:
         keys: images (C, H, W[, D]) in physical units.
-        modality: of the images, unless a sample names its own under the key ``modality``.
+        modality: of the images, unless a sample names its own under the key ``modality``; a list names one per
+            channel, each of which is scaled for itself. ``meta["intensity_bounds"]`` holds the two values that became
+            -1 and 1, for a list two of each channel.
         intensity: intensity scale of each modality.
         body_prefix: the body mask of key ``k`` is taken from ``body_prefix + k`` where present.
+    Raises:
+        InputError: if ``intensity`` has no scale for a modality, or an image has another number of channels than names.
     """
 
     def __init__(
         self,
         keys: KeysCollection,
-        modality: str,
+        modality: str | Sequence[str],
         intensity: Mapping[str, IntensityScale],
         body_prefix: str = "body_",
         allow_missing_keys: bool = True,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.modality, self.intensity, self.body_prefix = modality, dict(intensity), body_prefix
-        scale_of(modality, intensity)
+        for name in ensure_tuple(modality):
+            scale_of(name, intensity)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         sample = dict(data)
-        scale = scale_of(sample.get("modality", self.modality), self.intensity)
+        modality = sample.get("modality", self.modality)
         for key in self.key_iterator(sample):
-            image = sample[key]
-            bounds = scale.bounds(image, sample.get(f"{self.body_prefix}{key}"))
-            sample[key] = _to_unit(image, *bounds)
+            image, mask = sample[key], sample.get(f"{self.body_prefix}{key}")
+            where = f"the {key} of case {sample.get('case', 'without a name')}"
+            if isinstance(modality, str):
+                bounds: Any = self._bounds(image, mask, modality, where)
+                sample[key] = _to_unit(image, *bounds)
+            else:
+                _check_channels(image, modality, where)
+                bounds = [self._bounds(image[c : c + 1], mask, name, where) for c, name in enumerate(modality)]
+                sample[key] = torch.cat([_to_unit(image[c : c + 1], *pair) for c, pair in enumerate(bounds)])
             if isinstance(sample[key], MetaTensor):
-                sample[key].meta[BOUNDS] = list(bounds)
+                sample[key].meta[BOUNDS] = bounds
         return sample
 
-
-class SplitDeviationd(MapTransform):
-    """Move the standard deviation of several samples out of a prediction, in physical units.
-
-    It stands after the inverse of the preprocessing and before :class:`RestoreModalityd`. A prediction with an even
-    number of channels, two or more, is a mean followed by as many channels of deviation; one with a single channel, or
-    any other odd number, holds no deviation and stays as it is.
-
-    Args:
-        keys: predictions (C, H, W[, D]) in [-1, 1].
-        to: key of each deviation, float32: a width, so it is scaled but not shifted, and is never below 0. Its
-            metadata ask for a file of its own, by ``suffix``.
-        modality: modality of the predictions.
-        intensity: intensity scale of each modality.
-    """
-
-    def __init__(
-        self,
-        keys: KeysCollection = "pred",
-        to: KeysCollection = "pred_std",
-        *,
-        modality: str,
-        intensity: Mapping[str, IntensityScale],
-    ) -> None:
-        super().__init__(keys)
-        self.to = dict(zip(self.keys, ensure_tuple(to), strict=True))
-        low, high = scale_of(modality, intensity).restore(torch.tensor([-1.0, 1.0])).tolist()
-        self.half_width = (high - low) / 2
-
-    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
-        sample = dict(data)
-        for key in self.key_iterator(sample):
-            image = sample[key]
-            if len(image) % 2 == 0:
-                mean, deviation = image[: len(image) // 2], image[len(image) // 2 :]
-                sample[key] = mean
-                deviation = (deviation.float() * self.half_width).clamp(min=0)
-                if isinstance(deviation, MetaTensor):
-                    deviation.meta["suffix"] = DEVIATION_SUFFIX
-                sample[self.to[key]] = deviation
-        return sample
-
-
-class RestoreModalityd(MapTransform):
-    """Bring predictions from [-1, 1] to the physical units of their modality, in the dtype that is written to files.
-
-    Args:
-        keys: predictions in [-1, 1], (C, H, W[, D]).
-        modality: modality of the predictions.
-        intensity: intensity scale of each modality.
-    Raises:
-        InputError: if a prediction is not finite.
-    """
-
-    def __init__(self, keys: KeysCollection, modality: str, intensity: Mapping[str, IntensityScale]) -> None:
-        super().__init__(keys)
-        self.scale = scale_of(modality, intensity)
-
-    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
-        sample = dict(data)
-        for key in self.key_iterator(sample):
-            broken = int((~torch.isfinite(_plain(sample[key]))).sum())
-            if broken:  # whole HU cannot hold a NaN, and would hide it
-                raise InputError(
-                    f"the {key} of case {sample.get('case', 'without a name')}",
-                    found=f"{broken} values that are not finite",
-                    wanted="a finite image",
-                    remedy="switch amp off, and check that the weights are those of a training that converged",
-                )
-            sample[key] = self.scale.restore(sample[key])
-        return sample
+    def _bounds(self, image: Tensor, mask: Tensor | None, modality: str, where: str) -> list[float]:
+        try:
+            return list(scale_of(modality, self.intensity).bounds(image, mask))
+        except InputError as error:  # a scale sees values only
+            told = {"found": error.found, "wanted": error.wanted, "remedy": error.remedy}
+            raise InputError(f"{where} ({modality})", **told) from error
 
 
 def scale_of(modality: str, intensity: Mapping[str, IntensityScale]) -> IntensityScale:
@@ -265,6 +243,16 @@ def scale_of(modality: str, intensity: Mapping[str, IntensityScale]) -> Intensit
             remedy="choose --source and --target among these, or add a scale to 'intensity'",
         )
     return intensity[modality]
+
+
+def _check_channels(image: Tensor, modalities: Sequence[str], where: str) -> None:
+    if len(image) != len(modalities):
+        raise InputError(
+            where,
+            found=f"{len(image)} channels",
+            wanted=f"{len(modalities)}: {', '.join(modalities)}, in this order",
+            remedy="read the files of all contrasts, by transmodal.transforms.ContrastLoadImaged",
+        )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -60,7 +60,7 @@ def test_the_bundle_trains_on_from_the_published_epoch(
         workflow.initialize()
         workflow.run()
         trainer = workflow.parser.get_parsed_content("train#trainer")
-        calls = workflow.parser.get_parsed_content("objective").calls
+        calls = workflow.parser.get_parsed_content("objective").state_dict()["calls"]
     assert "training resumes after epoch 2" in caplog.text
     assert trainer.state.epoch == 3
     assert calls == 4 + trainer.state.epoch_length

@@ -204,15 +204,6 @@ def test_the_two_turns_draw_different_noise() -> None:
     assert not torch.allclose(critics_turn[:, :1], generators_turn[:, :1])
 
 
-def test_a_batch_without_seeds_draws_its_own() -> None:
-    objective = game()
-    sample = {key: value for key, value in batch().items() if key != "seed"}
-    objective.generator_terms(sample)
-    objective.generator_terms(sample)
-    first, again = objective.contrasts[0].generator.seen
-    assert not torch.allclose(first, again)
-
-
 def test_weights_scale_their_terms() -> None:
     plain, heavy = game().generator_terms(batch()), game(l1_weight=1.0, cycle_weight=2.0).generator_terms(batch())
     assert_close(heavy["l1"], 2 * plain["l1"])

@@ -69,3 +69,22 @@ def test_several_modalities_become_channels_in_the_given_order() -> None:
 def test_each_missing_channel_is_named() -> None:
     with pytest.raises(InputError, match="has t1; lacks flair t2"):
         as_records([case("a", "t1")], keys={"image": ["t1", "t2"], "label": "flair"})
+
+
+def test_of_several_contrasts_the_missing_one_is_named_in_each_case() -> None:
+    cases = [
+        case("p1", "t1", "t2", "flair", "t1ce"),
+        case("p2", "t1", "flair", "t1ce"),
+        case("p3", "t1", "t2", "flair"),
+    ]
+    keys = {"image": ["flair", "t2", "t1"], "label": "t1ce"}
+    with pytest.raises(InputError) as error:
+        as_records(cases, keys)
+    told = str(error.value)
+    assert "2 cases: found /data/p2 (has t1 flair t1ce; lacks t2); /data/p3 (has t1 t2 flair; lacks t1ce)" in told
+    assert "wanted in each case flair and t2 and t1 and t1ce" in told
+    assert as_records(cases, keys, skip_incomplete=True)[0]["image"] == [
+        "/data/p1/flair.mha",
+        "/data/p1/t2.mha",
+        "/data/p1/t1.mha",
+    ]

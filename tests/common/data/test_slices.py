@@ -86,3 +86,16 @@ def test_the_cache_notices_changed_files_and_preprocessing(records: list[dict[st
     changed = Preprocessing()
     VolumeSlices(records, changed, cache_dir=cache, cache_key="b")
     assert changed.calls == 1
+
+
+def test_the_cache_notices_every_file_of_a_list(records: list[dict[str, str]], tmp_path: Path) -> None:
+    both = [{"case": "a", "image": [record["image"] for record in records]}]
+    cache = str(tmp_path / "cache")
+
+    def preprocess(sample: dict[str, Any]) -> dict[str, Any]:
+        return Preprocessing()({"image": sample["image"][0]})
+
+    VolumeSlices(both, preprocess, cache_dir=cache)
+    Path(records[1]["image"]).write_bytes(b"changed")
+    VolumeSlices(both, preprocess, cache_dir=cache)
+    assert len(list(Path(cache).glob("*.image.npy"))) == 2

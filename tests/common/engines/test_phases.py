@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from transmodal.engines import Phase
-from transmodal.engines.phases import frozen
+from transmodal.engines.phases import frozen, require_weight
 from transmodal.errors import InputError
 
 
@@ -54,3 +54,14 @@ def test_freezing_ends_with_the_block_even_when_it_fails() -> None:
     with pytest.raises(RuntimeError, match="deliberate"), frozen(judge.parameters()):
         raise RuntimeError("deliberate")
     assert (judge.weight.requires_grad, judge.bias.requires_grad) == (True, False)
+
+
+@pytest.mark.parametrize("weight", [0, 0.5, 100])
+def test_a_weight_of_0_or_more_is_taken(weight: float) -> None:
+    require_weight("objective, l1_weight", weight)
+
+
+@pytest.mark.parametrize("weight", [-0.5, "0.5", True, float("nan"), float("inf"), None])
+def test_what_cannot_be_a_weight_is_refused(weight: Any) -> None:
+    with pytest.raises(InputError, match=r"objective, l1_weight: found .*; wanted a number of 0 or more(.|\n)*quotes"):
+        require_weight("objective, l1_weight", weight)

@@ -27,14 +27,29 @@ def paired(name: str, error: float = 20.0, affine: Tensor = LPS) -> dict[str, An
     return {"case": name, **{key: MetaTensor(image, affine=affine) for key, image in images.items()}}
 
 
+def uncertain(name: str, error: float) -> dict[str, Any]:
+    """A case of :func:`paired` whose predicted deviation goes from half its error to twice along the first axis."""
+    case = paired(name, error)
+    ramp = torch.linspace(0.5, 2, SHAPE[0])[:, None, None].expand(SHAPE)
+    return {**case, "pred_std": MetaTensor(error * ramp[None], affine=LPS)}
+
+
+def spot() -> MetaTensor:
+    """A region of 48 voxels in the upper part of the body of :func:`paired`."""
+    region = torch.zeros(1, *SHAPE)
+    region[:, 8:12, 6:10, 5:8] = 1
+    return MetaTensor(region, affine=LPS)
+
+
 def evaluate(
     cases: Sequence[dict[str, Any]],
     handlers: Sequence[Any] = (),
     sampler: Sampler[int] | None = None,
+    batch_size: int = 2,
     **arguments: Any,
 ) -> SupervisedEvaluator:
-    """Run an evaluator whose prediction is each case's ``image``, two cases a batch."""
-    loader = DataLoader(Dataset(list(cases)), batch_size=2, num_workers=0, sampler=sampler)
+    """Run an evaluator whose prediction is each case's ``image``; cases of one batch have the same keys."""
+    loader = DataLoader(Dataset(list(cases)), batch_size=batch_size, num_workers=0, sampler=sampler)
     evaluator = SupervisedEvaluator(
         device=torch.device("cpu"),
         val_data_loader=loader,

@@ -176,3 +176,49 @@ def test_figures_leave_no_global_state(tmp_path: Path) -> None:
     before = plt.get_fignums()
     draw_translations([view()], tmp_path / "f.png", target_window=(-100, 100))
     assert plt.get_fignums() == before
+
+
+def marked() -> tuple[Tensor, Tensor]:
+    """A body of which nine slices have tissue, and a region that is largest in the second of them."""
+    body, region = torch.zeros(1, 20, 20, 11), torch.zeros(1, 20, 20, 11)
+    body[:, 2:18, 2:18, 1:10] = 1
+    region[:, 8:10, 8:10, 1:8] = 1
+    region[:, 8:12, 8:12, 2] = 1
+    return body, region
+
+
+def test_slice_goes_through_the_largest_extent_of_a_region() -> None:
+    body, region = marked()
+    depth = torch.arange(11.0).expand(1, 20, 20, 11)
+    view = mid_body_view("a", depth, depth, mask=body, regions=[region])
+    assert np.unique(view.source).tolist() == [2.0]
+    assert view.regions[0].sum() == 16
+
+
+def test_empty_region_leaves_the_slice_in_the_middle_of_the_body() -> None:
+    body, region = marked()
+    depth = torch.arange(11.0).expand(1, 20, 20, 11)
+    assert np.unique(mid_body_view("a", depth, depth, mask=body, regions=[0 * region]).source).tolist() == [5.0]
+
+
+def test_region_outside_the_body_shows_the_whole_slice() -> None:
+    body, region = torch.zeros(1, 6, 6, 3), torch.zeros(1, 6, 6, 3)
+    body[..., 0], region[:, 2, 2, 2] = 1, 1
+    assert mid_body_view("a", body, body, mask=body, regions=[region]).source.shape == (6, 6)
+
+
+def test_region_on_another_grid_is_refused() -> None:
+    image = canonical()
+    with pytest.raises(InputError, match=r"region 1 \(10, 8, 4\)"):
+        mid_body_view("a", image, image, regions=[image[..., 1:]])
+
+
+def test_region_is_outlined_on_every_panel(tmp_path: Path) -> None:
+    body, region = marked()
+    view = mid_body_view("a", body, body, body, mask=body, regions=[region])
+    outlined, plain = (tmp_path / name for name in ("outlined.png", "plain.png"))
+    draw_translations([view], outlined, target_window=(0, 1))
+    draw_translations([dataclasses.replace(view, regions=())], plain, target_window=(0, 1))
+    columns = np.flatnonzero((imread(outlined) != imread(plain)).any(axis=(0, 2)))
+    panels = 1 + int((np.diff(columns) > 100).sum())
+    assert panels == 4

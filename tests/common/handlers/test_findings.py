@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from transmodal.handlers.findings import Findings, provenance, write_csv
+from transmodal.handlers.regions import RegionFindings
 from transmodal.metrics import CaseScores, SynthRAD2023
 
 
@@ -60,3 +61,18 @@ def test_weights_are_identified_by_name_and_hash(tmp_path: Path) -> None:
     assert found["weights"] == "model.pt"
     assert found["weights_sha256"] == hashlib.sha256(b"weights").hexdigest()
     assert "weights" not in provenance(None)
+
+
+def test_regions_of_all_shares_are_merged() -> None:
+    shares = [Findings(regions={"lesion": RegionFindings({case: 5})}) for case in "ba"]
+    assert list(Findings.merged(shares).regions["lesion"].voxels) == ["a", "b"]
+
+
+def test_baseline_that_is_better_in_a_region_only_is_warned_of() -> None:
+    def in_both(method: str, body: float, lesion: float) -> CaseScores:
+        return scores("a", body)._replace(method=method, values={**scores("a", body).values, "lesion_mae": lesion})
+
+    rows = [in_both("model", 10, 80), in_both("air", 20, 70)]
+    warnings = Findings(rows, regions={"lesion": RegionFindings({"a": 5})}).summary(SynthRAD2023(), 0.9)["warnings"]
+    assert "inside the lesion, model does not beat 'air' in mae (80 against 70 HU)" in warnings
+    assert not any("in mae (10" in warning for warning in warnings)

@@ -15,15 +15,19 @@ from transmodal.handlers.records import CaseRecord, case_records, gathered
 class Reader:
     """Keeps the records of all iterations."""
 
-    def __init__(self) -> None:
+    def __init__(self, **keys: object) -> None:
         self.records: list[CaseRecord] = []
+        self.keys = keys
 
     def attach(self, engine: Engine) -> None:
-        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: self.records.extend(case_records(engine)))
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.read)
+
+    def read(self, engine: Engine) -> None:
+        self.records.extend(case_records(engine, **self.keys))
 
 
-def read(*cases: dict[str, object], **arguments: object) -> list[CaseRecord]:
-    reader = Reader()
+def read(*cases: dict[str, object], keys: dict[str, object] | None = None, **arguments: object) -> list[CaseRecord]:
+    reader = Reader(**keys or {})
     evaluate(cases, [reader], **arguments)
     return reader.records
 
@@ -121,3 +125,28 @@ def test_a_case_without_a_name_is_called_as_its_reader_called_it() -> None:
     del case["case"]
     case["label"].meta["case"] = "read"
     assert read(case)[0].case == "read"
+
+
+def test_regions_and_deviation_are_read_where_a_case_has_them() -> None:
+    whole, bare = paired("a"), paired("b")
+    whole["spot"], whole["pred_std"] = whole["mask"] * -3.5, whole["mask"] * 2
+    keys = {"regions": {"lesion": "spot"}, "deviation": "pred_std"}
+    (first,), (second,) = read(whole, keys=keys), read(bare, keys=keys)
+    torch.testing.assert_close(first.regions["lesion"], first.mask)  # any value but zero counts
+    torch.testing.assert_close(first.deviation, 2 * first.mask)
+    assert (second.regions, second.deviation) == ({}, None)
+
+
+def test_region_of_several_channels_is_their_union() -> None:
+    case = paired("a")
+    case["lesion"] = torch.cat([case["mask"] * 0, case["mask"]])
+    (record,) = read(case, keys={"regions": {"lesion": "lesion"}})
+    torch.testing.assert_close(record.regions["lesion"], record.mask)
+
+
+@pytest.mark.parametrize(("key", "name"), [("lesion", "region lesion"), ("pred_std", "deviation")])
+def test_region_or_deviation_on_another_grid_is_refused(key: str, name: str) -> None:
+    case = paired("a")
+    case[key] = case["mask"][..., 1:]
+    with pytest.raises(InputError, match=rf"{name} \(20, 18, 8\)"):
+        read(case, keys={"regions": {"lesion": "lesion"}, "deviation": "pred_std"})

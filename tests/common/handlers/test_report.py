@@ -16,9 +16,9 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from tests.common.handlers.evaluation import evaluate, paired
+from tests.common.handlers.evaluation import evaluate, paired, uncertain
 from transmodal.errors import InputError
-from transmodal.handlers import EvaluationReport
+from transmodal.handlers import EvaluationReport, UncertaintyCalibration
 from transmodal.metrics import BodyMean, Identity, LookUpTable, MRSimilarity, SynthRAD2023, Uniform
 from transmodal.transforms import HounsfieldWindow, RobustPercentiles
 
@@ -291,9 +291,10 @@ def test_two_processes_write_what_one_writes(tmp_path: Path) -> None:
         [*command, str(tmp_path / "two")], env=environment, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    cases = [paired(name, error) for name, error in zip("abc", (10, 20, 60), strict=True)]
-    evaluate(cases, [report(tmp_path / "one", baselines=[Uniform()])])
+    cases = [uncertain(name, error) for name, error in zip("abc", (10, 20, 60), strict=True)]
+    evaluate(cases, [report(tmp_path / "one", baselines=[Uniform()]), UncertaintyCalibration(tmp_path / "one")])
     assert (tmp_path / "two" / "metrics.csv").read_text() == (tmp_path / "one" / "metrics.csv").read_text()
     assert summary(tmp_path / "two") == summary(tmp_path / "one")
-    assert (tmp_path / "two" / "figure.png").read_bytes() == (tmp_path / "one" / "figure.png").read_bytes()
+    for name in ("figure.png", "calibration.json", "calibration.png"):
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
     assert json.loads((tmp_path / "two" / "key_metric.json").read_text()) == pytest.approx([30, 30], abs=1e-4)

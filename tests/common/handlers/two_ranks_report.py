@@ -10,8 +10,8 @@ import ignite.distributed as idist
 import torch
 from torch.utils.data.distributed import DistributedSampler
 
-from tests.common.handlers.evaluation import evaluate, paired
-from transmodal.handlers import BodyMAE, EvaluationReport
+from tests.common.handlers.evaluation import evaluate, uncertain
+from transmodal.handlers import BodyMAE, EvaluationReport, UncertaintyCalibration
 from transmodal.metrics import SynthRAD2023, Uniform
 from transmodal.transforms import HounsfieldWindow, RobustPercentiles
 
@@ -19,7 +19,7 @@ from transmodal.transforms import HounsfieldWindow, RobustPercentiles
 def main(output_dir: Path) -> None:
     torch.set_num_threads(1)
     idist.initialize("gloo")
-    cases = [paired(name, error) for name, error in zip("abc", (10, 20, 60), strict=True)]
+    cases = [uncertain(name, error) for name, error in zip("abc", (10, 20, 60), strict=True)]
     report = EvaluationReport(
         output_dir,
         SynthRAD2023(),
@@ -30,7 +30,9 @@ def main(output_dir: Path) -> None:
     )
     # three cases on two ranks: the sampler repeats the first one
     sampler = DistributedSampler(cases, shuffle=False)  # type: ignore[arg-type]
-    evaluator = evaluate(cases, [report], sampler=sampler, key_val_metric={"body_mae": BodyMAE()})
+    evaluator = evaluate(
+        cases, [report, UncertaintyCalibration(output_dir)], sampler=sampler, key_val_metric={"body_mae": BodyMAE()}
+    )
     values = idist.all_gather(evaluator.state.metrics["body_mae"])
     if idist.get_rank() == 0:
         (output_dir / "key_metric.json").write_text(json.dumps([float(value) for value in values]))

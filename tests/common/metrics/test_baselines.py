@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -137,3 +139,16 @@ def test_only_baselines_that_learn_are_fitted_ones() -> None:
 def test_impossible_table_is_refused() -> None:
     with pytest.raises(ValueError, match="wanted low < high, bins >= 1, resolution > 0"):
         LookUpTable(bins=0)
+
+
+@pytest.mark.parametrize("kind", [*FITTED, lambda: Identity(HounsfieldWindow())])
+def test_of_several_channels_the_first_one_counts(kind: Callable[[], Baseline]) -> None:
+    source, target = pairs(0)
+    several = torch.cat([source, torch.full_like(source, torch.nan)])
+    one, all_channels = kind(), kind()
+    for baseline, given in ((one, source), (all_channels, several)):
+        if isinstance(baseline, FittedBaseline):
+            baseline.fit(given, target, body())
+    prediction = all_channels.predict(several, body())
+    assert prediction.shape == SHAPE
+    assert torch.equal(prediction, one.predict(source, body()))

@@ -12,6 +12,7 @@ from transmodal.metrics import (
     NEARLY_IDENTICAL,
     CTSimilarity,
     MRSimilarity,
+    SynthRAD2023,
     SynthRAD2025,
     normalised_cross_correlation,
     similarity_to_input,
@@ -160,3 +161,44 @@ def test_a_wide_mask_does_not_shift_the_scale_of_an_mr() -> None:
     torch.testing.assert_close(found[inside], perfect[inside], atol=1e-2, rtol=0)
     shifted = MRSimilarity(0, 100).comparable(target, wide)
     assert (shifted[inside] - perfect[inside]).abs().mean() > 100
+
+
+def lesion() -> Tensor:
+    region = torch.zeros(SHAPE)
+    region[:, 5:9, 5:9, 3:6] = 1
+    return region
+
+
+@pytest.mark.parametrize("body", [None, BodyMask(otsu_factor=0.3)])
+def test_scale_of_a_region_is_that_of_the_body(body: BodyMask | None) -> None:
+    target, mask = mr()
+    target = torch.where(mask > 0, target + 100 * lesion(), 0.0)  # the region's own percentiles would lie elsewhere
+    similarity = MRSimilarity(body=body)
+    pred = similarity.comparable(target, mask) + 50 * lesion()
+    assert similarity(pred, target, mask, lesion())["mae"] == pytest.approx(0.05, abs=1e-6)
+
+
+def test_region_is_scored_and_nothing_else() -> None:
+    target, mask = mr()
+    similarity = MRSimilarity()
+    pred = similarity.comparable(target, mask)
+    spoiled = torch.where(lesion() > 0, pred, -777.0)
+    assert similarity(spoiled, target, mask, lesion())["mae"] == 0
+    assert similarity(spoiled, target, mask, lesion())["ssim"] == pytest.approx(1)
+    assert similarity(spoiled, target, mask)["mae"] > 0.5
+
+
+@pytest.mark.parametrize("similarity", [CTSimilarity(), SynthRAD2025(), SynthRAD2023()])
+def test_region_stands_for_the_body_in_every_ct_measure(similarity: CTSimilarity) -> None:
+    target, mask = mr()
+    pred = target + 30 * torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
+    assert similarity(pred, target, mask, lesion()) == pytest.approx(similarity(pred, target, lesion()), nan_ok=True)
+
+
+def test_measure_that_a_small_region_leaves_undefined_is_nan_and_the_others_are_not() -> None:
+    target, mask = mr()
+    region = torch.zeros(SHAPE)
+    region[:, 5, 5, 5] = 1
+    scores = MRSimilarity()(MRSimilarity().comparable(target, mask) + 1, target, mask, region)
+    assert math.isnan(scores["ms_ssim"])
+    assert scores["mae"] == pytest.approx(0.001)

@@ -248,3 +248,21 @@ def test_unknown_modalities_are_refused_by_name(modalities: list[str]) -> None:
 def test_seeds_are_whole_numbers_from_zero(seed: int) -> None:
     with pytest.raises(InputError, match=r"phantom seed: found .*; wanted whole numbers from 0 up"):
         make_case(Thigh(), seed, shape=SMALL)
+
+
+def test_a_skull_stripped_head_is_the_same_brain_in_nothing() -> None:
+    contrasts = ("t1", "flair")
+    whole = make_case(Head(), 5, shape=(40, 40, 6), modalities=contrasts)
+    brain = make_case(Head(skull_stripped=True), 5, shape=(40, 40, 6), modalities=contrasts)
+    mask = array(brain["mask"]) > 0
+    deep = binary_erosion(mask, iterations=2)
+    assert 0.3 < mask.sum() / (array(whole["mask"]) > 0).sum() < 0.8
+    for name in contrasts:
+        assert (array(brain[name])[~mask] == 0).all()
+        np.testing.assert_array_equal(array(brain[name])[deep], array(whole[name])[deep])
+    assert set(np.unique(array(brain["label"])[mask])) <= set(np.unique(array(whole["label"])))
+
+
+def test_a_flag_given_as_text_is_refused() -> None:
+    with pytest.raises(InputError, match="skull_stripped"):
+        Head(skull_stripped="yes")

@@ -76,3 +76,23 @@ def test_a_given_mask_is_kept() -> None:
 def test_a_modality_without_a_mask_finder_is_named() -> None:
     with pytest.raises(InputError, match="no body mask for the modality 'mr'"):
         BodyMaskd("image", "mr", {"ct": BodyMask()})
+
+
+def test_several_channels_have_the_union_of_their_masks() -> None:
+    legs = torch.full((1, 40, 40, 4), -1000.0)
+    legs[:, 1:9, 30:38] = 30
+    find = BodyMask(threshold=-500)
+    found = find(torch.cat([disc_ct(), legs]))
+    assert found.shape == (1, 40, 40, 4)
+    assert torch.equal(found, find(disc_ct()) | find(legs))
+    assert found.sum() == find(disc_ct()).sum() + find(legs).sum()
+
+
+def test_each_channel_has_its_own_threshold() -> None:
+    """One contrast of a case may be a thousand times as bright as another."""
+    truth = disc_ct() > -500
+    mr = torch.where(truth, 300.0, 0.0) + 15 * torch.rand(truth.shape)
+    mr[..., :20, :][truth[..., :20, :]] = 900  # half of the body is fat
+    found = BodyMask()(torch.cat([mr / 100, 10 * mr])) > 0
+    assert torch.equal(found, (BodyMask()(mr) > 0))
+    assert (found == truth).float().mean() > 0.99

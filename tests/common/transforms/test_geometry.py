@@ -41,6 +41,18 @@ def test_a_series_of_one_volume_is_that_volume() -> None:
     assert tuple(EnsureVolumed("image")({"image": image})["image"].shape) == (1, 7, 9, 4)
 
 
+@pytest.mark.parametrize("shape", [(7, 9, 4, 3), (3, 7, 9, 4)])
+def test_channels_of_a_known_number_come_first(shape: tuple[int, ...]) -> None:
+    image = torch.rand(shape)
+    result = EnsureVolumed("image", channels=3)({"image": image})["image"]
+    assert torch.equal(result.as_tensor(), image if shape[0] == 3 else image.movedim(-1, 0))
+
+
+def test_the_only_slice_of_several_channels_is_no_series() -> None:
+    image = MetaTensor(torch.rand(3, 7, 9, 1), meta={"original_channel_dim": 0})
+    assert tuple(EnsureVolumed("image")({"image": image})["image"].shape) == (3, 7, 9, 1)
+
+
 def test_a_volume_of_one_row_is_not_mistaken_for_a_channel() -> None:
     image = MetaTensor(torch.rand(1, 9, 4), meta={"original_channel_dim": "no_channel"})
     assert tuple(EnsureVolumed("image")({"image": image})["image"].shape) == (1, 1, 9, 4)

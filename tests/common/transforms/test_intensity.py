@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
+from monai.data import DataLoader, Dataset, MetaTensor, decollate_batch
 
 from transmodal import InputError
 from transmodal.transforms import (
     HounsfieldWindow,
     IntensityWindow,
-    RestoreModalityd,
+    NonzeroPercentiles,
     RobustPercentiles,
     ScaleModalityd,
-    SplitDeviationd,
 )
 
 INTENSITY = {"ct": HounsfieldWindow(-1000, 2000), "mr": RobustPercentiles(0, 100, scale=1000)}
@@ -114,70 +114,77 @@ def test_a_sample_may_name_its_own_modality() -> None:
     assert ScaleModalityd("image", "mr", INTENSITY)(sample)["image"].unique().tolist() == [0.0]
 
 
-def test_a_prediction_is_restored_by_the_target_and_not_by_the_source() -> None:
-    restored = RestoreModalityd("pred", "ct", INTENSITY)({"pred": torch.zeros(1, 2, 2)})["pred"]
-    assert restored.unique().tolist() == [500]
-
-
-def test_a_prediction_that_is_not_finite_is_refused() -> None:
-    pred = torch.tensor([[[0.0, float("nan")]]])
-    with pytest.raises(InputError, match=r"the pred of case p7: found 1 values that are not finite"):
-        RestoreModalityd("pred", "ct", INTENSITY)({"pred": pred, "case": "p7"})
-
-
 def test_an_unknown_modality_is_named() -> None:
     with pytest.raises(InputError, match=r"no scale for the modality 'pet'; wanted one of 'ct', 'mr'"):
-        RestoreModalityd("pred", "pet", INTENSITY)
+        ScaleModalityd("image", ["mr", "pet"], INTENSITY)
 
 
-@pytest.mark.parametrize(("modality", "half_width"), [("ct", 1500.0), ("mr", 500.0)])
-def test_a_deviation_becomes_a_width_in_physical_units(modality: str, half_width: float) -> None:
-    pred = torch.stack([torch.tensor([[-1.0, 0.0], [0.5, 1.0]]), torch.tensor([[0.0, 0.1], [0.25, 2.0]])])
-    sample = SplitDeviationd(modality=modality, intensity=INTENSITY)({"pred": pred})
-    assert torch.equal(sample["pred"], pred[:1])
-    assert sample["pred_std"].dtype == torch.float32
-    torch.testing.assert_close(sample["pred_std"], half_width * pred[1:])
+def test_each_channel_is_scaled_by_its_own_modality_and_bounds() -> None:
+    image = MetaTensor(torch.stack([torch.tensor([[0.0, 30.0, 40.0]]), torch.tensor([[-1000.0, 500.0, 3000.0]])]))
+    scaled = ScaleModalityd("image", ["mr", "ct"], INTENSITY)({"image": image.clone()})["image"]
+    assert scaled.as_tensor().tolist() == [[[-1.0, 0.5, 1.0]], [[-1.0, 0.0, 1.0]]]
+    assert scaled.meta["intensity_bounds"] == [[0.0, 40.0], [-1000.0, 2000.0]]
 
 
-def test_a_deviation_is_never_below_zero() -> None:
-    pred = torch.tensor([0.3, -0.001])[:, None, None]
-    assert SplitDeviationd(modality="ct", intensity=INTENSITY)({"pred": pred})["pred_std"].tolist() == [[[0.0]]]
+def test_each_channel_equals_its_image_alone() -> None:
+    t1, t2 = torch.rand(1, 5, 6, 4), 700 * torch.rand(1, 5, 6, 4)
+    body = (torch.rand(1, 5, 6, 4) > 0.3).to(torch.uint8)
+    scale = {"t1": RobustPercentiles(5, 95), "t2": RobustPercentiles(0, 90)}
+    both = ScaleModalityd("image", ["t1", "t2"], scale)({"image": torch.cat([t1, t2]), "body_image": body})["image"]
+    for channel, (name, image) in enumerate({"t1": t1, "t2": t2}.items()):
+        alone = ScaleModalityd("image", name, scale)({"image": image, "body_image": body})["image"]
+        assert torch.equal(both[channel], alone[0])
 
 
-def test_every_channel_of_an_image_has_its_deviation() -> None:
-    pred = torch.arange(4.0)[:, None, None] / 4
-    sample = SplitDeviationd("x", "spread", modality="mr", intensity=INTENSITY)({"x": pred})
-    assert sample["x"].flatten().tolist() == [0.0, 0.25]
-    assert sample["spread"].flatten().tolist() == [250.0, 375.0]
+def test_scaling_channels_leaves_the_image_that_was_read_as_it_was() -> None:
+    image = torch.rand(2, 3, 3)
+    before = image.clone()
+    ScaleModalityd("image", ["mr", "mr"], INTENSITY)({"image": image})
+    assert torch.equal(image, before)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_prediction_without_deviation_stays_as_it_is(channels: int) -> None:
-    pred = torch.rand(channels, 2, 2)
-    sample = SplitDeviationd(modality="ct", intensity=INTENSITY)({"pred": pred})
-    assert list(sample) == ["pred"]
-    assert sample["pred"] is pred
+def test_a_wrong_number_of_channels_is_refused() -> None:
+    with pytest.raises(InputError, match=r"the image of case p7: found 1 channels; wanted 2: mr, ct, in this order"):
+        ScaleModalityd("image", ["mr", "ct"], INTENSITY)({"image": torch.rand(1, 3, 3), "case": "p7"})
 
 
-def test_mean_and_deviation_keep_the_grid_each_for_itself() -> None:
-    affine = torch.diag(torch.tensor([2.0, 3.0, 4.0, 1.0], dtype=torch.float64))
-    pred = MetaTensor(torch.rand(2, 3, 3, 3), affine=affine, meta={"case": "p7"})
-    sample = SplitDeviationd(modality="ct", intensity=INTENSITY)({"pred": pred})
-    for key in ("pred", "pred_std"):
-        assert sample[key].shape == (1, 3, 3, 3)
-        assert torch.equal(sample[key].affine, affine)
-    sample["pred"].meta["case"] = "changed"
-    assert sample["pred_std"].meta["case"] == "p7"
+@pytest.mark.parametrize("names", [["mr", "mr"], "mr"])
+def test_bounds_survive_batching(names: str | list[str]) -> None:
+    samples = [{"image": MetaTensor(torch.rand(2, 4, 4) * factor)} for factor in (1.0, 50.0)]
+    transform = ScaleModalityd("image", names, INTENSITY)
+    wanted = [transform(dict(sample))["image"].meta["intensity_bounds"] for sample in samples]
+    (batch,) = DataLoader(Dataset(samples, transform), batch_size=2)
+    found = [sample["image"].meta["intensity_bounds"] for sample in decollate_batch(batch)]
+    np.testing.assert_allclose(found, wanted)
+    assert wanted[0] != wanted[1]
 
 
-def test_a_deviation_asks_for_a_file_beside_that_of_its_mean() -> None:
-    sample = SplitDeviationd(modality="ct", intensity=INTENSITY)({"pred": MetaTensor(torch.rand(2, 3, 3, 3))})
-    assert sample["pred_std"].meta["suffix"] == "_std"
-    assert "suffix" not in sample["pred"].meta
+def test_nonzero_percentiles_leave_out_the_background_and_ignore_the_mask() -> None:
+    values = torch.arange(1, 102.0)
+    image = torch.cat([torch.zeros(500), values])[None]
+    mask = torch.zeros_like(image)
+    mask[0, -3:] = 1
+    assert NonzeroPercentiles(10, 90).bounds(image, mask) == pytest.approx((11.0, 91.0))
 
 
-def test_a_split_mean_is_restored_to_physical_units() -> None:
-    sample = SplitDeviationd(modality="ct", intensity=INTENSITY)({"pred": torch.zeros(2, 2, 2)})
-    restored = RestoreModalityd("pred", "ct", INTENSITY)(sample)
-    assert restored["pred"].dtype == torch.int16
-    assert restored["pred"].unique().tolist() == [500]
+def test_nonzero_percentiles_equal_numpy() -> None:
+    image = torch.randn(1, 7, 6, 5)
+    expected = np.percentile(image.numpy()[image.numpy() > 0].astype(np.float64), [1, 99])
+    assert NonzeroPercentiles().bounds(image) == pytest.approx(tuple(expected), rel=1e-5)
+
+
+def test_nonzero_percentiles_make_background_and_darkest_tissue_minus_one() -> None:
+    scaled = NonzeroPercentiles(10, 90).scale(torch.cat([torch.zeros(50), torch.arange(1, 102.0)]))
+    assert scaled[:61].unique().tolist() == [-1.0]
+    assert (scaled[61], scaled[-11:].min()) == (pytest.approx(2 / 80 - 1), 1.0)
+
+
+def test_nonzero_percentiles_of_a_binary_image_keep_its_background() -> None:
+    assert NonzeroPercentiles().bounds(torch.tensor([0.0, 5.0, 5.0])) == (0.0, 5.0)
+
+
+def test_an_image_without_positive_voxels_is_named() -> None:
+    transform = ScaleModalityd("image", ["ct", "mr"], INTENSITY | {"mr": NonzeroPercentiles()})
+    image = torch.stack([torch.rand(3, 3), torch.zeros(3, 3)])
+    with pytest.raises(InputError, match=r"the image of case p7 \(mr\): found no voxel above 0"):
+        transform({"image": image, "case": "p7"})

@@ -14,6 +14,7 @@ from torch.testing import assert_close
 
 from benchmarks.published_operators import (
     PUBLISHED,
+    PublishedAdaptiveGroupNorm,
     PublishedAttention,
     PublishedDownsample,
     PublishedPyramid,
@@ -21,7 +22,14 @@ from benchmarks.published_operators import (
     as_published,
 )
 from benchmarks.setting import draw_weights
-from transmodal.networks.blocks import FIRDownsample, FIRUpsample, PyramidDownsample, SelfAttention
+from transmodal.networks.blocks import (
+    AdaptiveGroupNorm,
+    FIRDownsample,
+    FIRUpsample,
+    PyramidDownsample,
+    SelfAttention,
+)
+from transmodal.networks.blocks.ncsn import ResidualBlock
 from transmodal.networks.nets import NCSNpp
 
 TAPS = np.array([1.0, 3.0, 3.0, 1.0]) / 8
@@ -93,6 +101,18 @@ def test_attention_is_a_weighted_mean_over_all_pixels() -> None:
     assert_close(PublishedAttention(ours)(image), expected, rtol=0, atol=1e-6)
 
 
+@torch.no_grad()
+def test_a_steered_norm_scales_and_shifts_normed_channels() -> None:
+    ours, image, style = AdaptiveGroupNorm(8, style_dim=3), features(2, 8, 5, 6), features(2, 3, seed=1)
+    draw_weights(ours)
+    grouped = image.double().reshape(2, 2, -1)
+    normed = (grouped - grouped.mean(2, keepdim=True)) / (grouped.var(2, correction=0, keepdim=True) + 1e-6).sqrt()
+    gamma, beta = (each.double()[:, :, None, None] for each in ours.style(style).chunk(2, dim=1))
+    expected = (gamma * normed.reshape(image.shape) + beta).float()
+    assert_close(PublishedAdaptiveGroupNorm(ours)(image, style), expected, rtol=0, atol=2e-6)
+    assert_close(PublishedAdaptiveGroupNorm(ours)(image, style), ours(image, style), rtol=0, atol=2e-6)
+
+
 @pytest.mark.parametrize("ours", [FIRUpsample(), FIRDownsample(), PyramidDownsample(8, 12), SelfAttention(8)])
 @torch.no_grad()
 def test_each_published_operator_equals_ours(ours: nn.Module) -> None:
@@ -117,6 +137,7 @@ def test_every_operator_is_replaced_and_the_original_is_left_alone() -> None:
     assert not set(kinds) & set(PUBLISHED)
     assert {kind: kinds.count(kind) for kind in PUBLISHED.values()} == {
         PublishedUpsample: 2, PublishedDownsample: 2, PublishedPyramid: 2, PublishedAttention: 3,
+        PublishedAdaptiveGroupNorm: 2 * sum(isinstance(module, ResidualBlock) for module in network.modules()),
     }  # fmt: skip
     assert str(network) == before
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from benchmarks.contestants import line_up
 from benchmarks.setting import Setting, draw_weights
 from tests.packaging.tiny import give_weights, tiny_bundle
 from transmodal.errors import InputError
@@ -52,6 +53,29 @@ def test_the_first_samples_of_a_larger_batch_are_those_of_a_smaller_one(syndiff:
     for name, value in two.items():
         assert torch.equal(three[name][:2], value)
     assert_close(same(**three)[:2], network(**two), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_of_mu_diff_both_denoisers_are_measured(root: Path) -> None:
+    bundle = root / "bundles/brain_mri_mudiff_synthesis"
+    setting = Setting(str(bundle), resolution=(16, 24), overlays=(str(bundle / "configs/small.json"),))
+    network, inputs = setting(2)
+    assert type(network).__name__ == "MutualDenoisers"
+    assert {name: tuple(value.shape) for name, value in inputs.items()} == {
+        "image": (2, 3, 16, 24), "noisy": (2, 1, 16, 24), "timesteps": (2,), "latent": (2, network.latent_dim),
+    }  # fmt: skip
+    assert network(**inputs).shape == (2, 1, 16, 24)
+    reference, *_ = line_up(bundle.name, (1,))
+    difference = reference.ready(network, inputs)() - network(**inputs)[:1]
+    assert 0 < difference.abs().max() < 1e-5
+
+
+def test_volumes_are_translated_by_the_bundles_own_inferer(tiny: Path) -> None:
+    setting = Setting(str(tiny), resolution=(5, 7))
+    network, inferer = setting.for_volumes()
+    assert type(inferer).__name__ == "TargetInferer"
+    assert setting.volume(3).shape == (1, 1, 5, 7, 3)
+    assert inferer(setting.volume(3), network).shape == (1, 1, 5, 7, 3)
 
 
 def test_samples_differ(syndiff: Setting) -> None:

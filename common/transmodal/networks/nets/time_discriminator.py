@@ -61,19 +61,24 @@ class TimeDiscriminator(nn.Module):
         self.final_conv = _initialised(nn.Conv2d(widths[-1] + 1, widths[-1], kernel_size=3, padding=1))
         self.head = _initialised(nn.Linear(widths[-1], 1))
 
-    def forward(self, x_t: Tensor, timesteps: Tensor, x_next: Tensor) -> Tensor:
+    def forward(
+        self, x_t: Tensor, timesteps: Tensor, x_next: Tensor, return_features: bool = False
+    ) -> Tensor | tuple[Tensor, list[Tensor]]:
         """Judge x_t.
 
         Args:
             x_t: (B, C, H, W), real or made; each side at least ``2 ** len(multipliers)``, 64 by default.
             timesteps: t of each sample, (B,).
             x_next: x_{t+1}, (B, C', H, W), with C + C' = ``in_channels``.
+            return_features: return also what :meth:`features` gives, from the same computation.
         Returns:
-            Logits, (B,): positive for real.
+            Logits, (B,): positive for real; with ``return_features`` a pair of them and the features.
         Raises:
             ValueError: if a side is too small.
         """
-        return self.judge(self.features(x_t, timesteps, x_next)[-1])
+        features = self.features(x_t, timesteps, x_next)
+        logits = self.judge(features[-1])
+        return (logits, features) if return_features else logits
 
     def features(self, x_t: Tensor, timesteps: Tensor, x_next: Tensor) -> list[Tensor]:
         """Give what each block makes, halved once, twice, and so on; arguments and errors as for :meth:`forward`."""

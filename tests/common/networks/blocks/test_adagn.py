@@ -23,15 +23,44 @@ def test_channels_that_cannot_be_shared_out_are_refused(channels: int) -> None:
         AdaptiveGroupNorm(channels, style_dim=4)
 
 
-def test_a_style_scales_and_shifts_each_normed_channel() -> None:
+layouts = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+batches = pytest.mark.parametrize("batch", [1, 3])
+
+
+@layouts
+@batches
+def test_a_style_scales_and_shifts_each_normed_channel(batch: int, layout: torch.memory_format) -> None:
     norm = AdaptiveGroupNorm(8, style_dim=3)
-    features, style = torch.randn(2, 8, 5, 6), torch.randn(2, 3)
-    grouped = features.reshape(2, 2, -1)
+    features, style = torch.randn(batch, 8, 5, 6).contiguous(memory_format=layout), torch.randn(batch, 3)
+    grouped = features.reshape(batch, 2, -1)
     deviation = (grouped.var(dim=2, correction=0, keepdim=True) + 1e-6).sqrt()
     normed = ((grouped - grouped.mean(dim=2, keepdim=True)) / deviation).reshape(features.shape)
     gamma, beta = norm.style(style)[:, :8], norm.style(style)[:, 8:]
     expected = gamma[:, :, None, None] * normed + beta[:, :, None, None]
     assert_close(norm(features, style), expected, rtol=0, atol=1e-5)
+
+
+@layouts
+@batches
+def test_the_layout_of_the_memory_is_kept(batch: int, layout: torch.memory_format) -> None:
+    features = torch.randn(batch, 8, 5, 6).contiguous(memory_format=layout)
+    assert AdaptiveGroupNorm(8, style_dim=3)(features, torch.randn(batch, 3)).stride() == features.stride()
+
+
+@layouts
+@batches
+def test_gradients_are_exact_and_may_be_differentiated_again(batch: int, layout: torch.memory_format) -> None:
+    norm = AdaptiveGroupNorm(4, style_dim=2).double()
+    features = torch.randn(batch, 4, 2, 3, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    style = torch.randn(batch, 2, dtype=torch.float64, requires_grad=True)
+
+    def normed(features: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        return norm(features, style)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.Tensor, "float", lambda self: self)  # numbers of 16 digits, or there is nothing to see
+        assert torch.autograd.gradcheck(normed, (features, style))
+        assert torch.autograd.gradgradcheck(normed, (features, style))
 
 
 def test_without_a_style_the_adaptive_norm_starts_as_a_plain_one() -> None:

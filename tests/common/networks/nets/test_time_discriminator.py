@@ -48,6 +48,15 @@ def test_the_last_features_hold_all_that_the_logits_need() -> None:
     assert torch.equal(network.judge(network.features(*given)[-1]), network(*given))
 
 
+def test_features_come_with_the_logits_of_one_forward_call() -> None:
+    """A wrapper for several processes passes on ``forward`` alone."""
+    network, given = critic(), inputs(4)
+    logits, features = network(*given, return_features=True)
+    assert torch.equal(logits, network(*given))
+    for found, expected in zip(features, network.features(*given), strict=True):
+        assert torch.equal(found, expected)
+
+
 def test_a_block_that_has_learnt_nothing_halves_its_input_unrectified() -> None:
     block, features = DownBlock(3, 5, time_dim=4), torch.randn(2, 3, 8, 10)
     torch.nn.init.zeros_(block.conv2.weight)

@@ -1,0 +1,158 @@
+"""From the networks' range back to what a reader of the written file expects."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from monai.utils import ensure_tuple
+from torch import Tensor
+
+from transmodal.data.saving import DEVIATION_SUFFIX
+from transmodal.errors import InputError
+from transmodal.transforms.intensity import BOUNDS, IntensityScale, scale_of
+
+__all__ = ["OnScaleOfd", "RestoreModalityd", "SplitDeviationd"]
+
+
+class SplitDeviationd(MapTransform):
+    """Move the standard deviation of several samples out of a prediction, in physical units.
+
+    It stands after the inverse of the preprocessing and before :class:`RestoreModalityd`. A prediction with an even
+    number of channels, two or more, is a mean followed by as many channels of deviation; one with a single channel, or
+    any other odd number, holds no deviation and stays as it is.
+
+    Args:
+        keys: predictions (C, H, W[, D]) in [-1, 1].
+        to: key of each deviation, float32: a width, so it is scaled but not shifted, and is never below 0. Its
+            metadata ask for a file of its own, by ``suffix``.
+        modality: modality of the predictions.
+        intensity: intensity scale of each modality.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "pred",
+        to: KeysCollection = "pred_std",
+        *,
+        modality: str,
+        intensity: Mapping[str, IntensityScale],
+    ) -> None:
+        super().__init__(keys)
+        self.to = dict(zip(self.keys, ensure_tuple(to), strict=True))
+        low, high = scale_of(modality, intensity).restore(torch.tensor([-1.0, 1.0])).tolist()
+        self.half_width = (high - low) / 2
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        sample = dict(data)
+        for key in self.key_iterator(sample):
+            image = sample[key]
+            if len(image) % 2 == 0:
+                mean, deviation = image[: len(image) // 2], image[len(image) // 2 :]
+                sample[key] = mean
+                deviation = (deviation.float() * self.half_width).clamp(min=0)
+                if isinstance(deviation, MetaTensor):
+                    deviation.meta["suffix"] = DEVIATION_SUFFIX
+                sample[self.to[key]] = deviation
+        return sample
+
+
+class RestoreModalityd(MapTransform):
+    """Bring predictions from [-1, 1] to the physical units of their modality, in the dtype that is written to files.
+
+    Args:
+        keys: predictions in [-1, 1], (C, H, W[, D]).
+        modality: modality of the predictions.
+        intensity: intensity scale of each modality.
+    Raises:
+        InputError: if a prediction is not finite.
+    """
+
+    def __init__(self, keys: KeysCollection, modality: str, intensity: Mapping[str, IntensityScale]) -> None:
+        super().__init__(keys)
+        self.scale = scale_of(modality, intensity)
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        sample = dict(data)
+        for key in self.key_iterator(sample):
+            broken = int((~torch.isfinite(sample[key])).sum())
+            if broken:  # whole HU cannot hold a NaN, and would hide it
+                raise InputError(
+                    f"the {key} of case {sample.get('case', 'without a name')}",
+                    found=f"{broken} values that are not finite",
+                    wanted="a finite image",
+                    remedy="switch amp off, and check that the weights are those of a training that converged",
+                )
+            sample[key] = self.scale.restore(sample[key])
+        return sample
+
+
+class OnScaleOfd(MapTransform):
+    """Bring a restored image from its modality's documented scale to the intensities of one contrast it was made from.
+
+    MR has no absolute scale, so a viewer shows a synthetic contrast like the real ones of its case only if it lies in
+    the range of one of them. It stands after :class:`RestoreModalityd`; the map is linear.
+
+    Args:
+        keys: restored images (C, H, W[, D]); they become float32, from the value that was -1 in the contrast's file to
+            the one that was 1.
+        contrast: whose intensities; ``None`` leaves everything on the documented scale.
+        contrasts: names of the channels of ``image``, in their order.
+        modality: modality of the restored images.
+        intensity: intensity scale of each modality.
+        image: key of the scaled image, whose metadata hold the bounds of each channel (see :class:`ScaleModalityd`).
+        deviations: keys of standard deviations, where present: widths, so they are scaled but not shifted.
+    Raises:
+        InputError: if there is no such contrast, or the image was not scaled channel by channel.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        contrast: str | None,
+        contrasts: Sequence[str],
+        modality: str,
+        intensity: Mapping[str, IntensityScale],
+        image: str = "image",
+        deviations: KeysCollection = (),
+    ) -> None:
+        super().__init__(keys)
+        self.contrasts: tuple[str, ...] = ensure_tuple(contrasts)
+        if contrast is not None and contrast not in self.contrasts:
+            raise InputError(
+                "OnScaleOfd, contrast",
+                found=repr(contrast),
+                wanted=f"null, or one of the contrasts that are read: {', '.join(self.contrasts)}",
+                remedy="a synthetic image takes over the scale of a contrast it was made from; choose one of these",
+            )
+        self.contrast, self.image, self.deviations = contrast, image, ensure_tuple(deviations)
+        self.low, self.high = scale_of(modality, intensity).restore(torch.tensor([-1.0, 1.0])).tolist()
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        sample = dict(data)
+        if self.contrast is None:
+            return sample
+        low, high = self._bounds(sample)
+        gain = (high - low) / (self.high - self.low)
+        for key in self.key_iterator(sample):
+            sample[key] = (sample[key].float() - self.low) * gain + low
+        for key in self.deviations:
+            if key in sample:
+                sample[key] = sample[key].float() * gain
+        return sample
+
+    def _bounds(self, sample: Mapping[Hashable, Tensor]) -> tuple[float, float]:
+        bounds = np.asarray(getattr(sample.get(self.image), "meta", {}).get(BOUNDS, ()), dtype=float)
+        if bounds.shape != (len(self.contrasts), 2):
+            raise InputError(
+                f"the {self.image} of case {sample.get('case', 'without a name')}",
+                found=f"intensity bounds {bounds.tolist()}",
+                wanted=f"bounds of {', '.join(self.contrasts)}",
+                remedy="scale it by ScaleModalityd with the list of its contrasts as modality",
+            )
+        low, high = bounds[self.contrasts.index(str(self.contrast))]
+        return float(low), float(high)

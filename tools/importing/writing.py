@@ -1,0 +1,45 @@
+"""Files that an import writes, and the command that uses them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from format_json import format_text
+from importing.layers import CONFIG
+from transmodal.errors import InputError
+
+
+def check_new(outputs: Sequence[Path], force: bool) -> None:
+    """Refuse to write over files that are there.
+
+    Raises:
+        InputError: if there is one, unless forced.
+    """
+    for path in outputs:
+        if path.exists() and not force:
+            raise InputError(path, found="a file", wanted="a new one", remedy="choose another name, or add --force")
+
+
+def write_overlay(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a config as those of the bundles are formatted."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(content)), encoding="utf-8")
+    path.write_text(format_text(path), encoding="utf-8")
+
+
+def usage(root: Path, weights: Path, *overlays: Path) -> str:
+    """Give the command that runs a bundle with these weights and these configs over its own."""
+
+    def seen(path: Path) -> str:
+        path = path.resolve()
+        return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+    configs = "','".join([CONFIG, *map(seen, overlays)])
+    names = f"\"['{configs}']\"" if overlays else CONFIG
+    run = f"in {root}:\n  python -m monai.bundle run --config_file {names} --ckpt_path {seen(weights)}"
+    folded = ",".join(map(seen, overlays))
+    hint = f"\nMONAI Label and Deploy read {CONFIG} alone: for them, pack with tools/pack.py --overlay {folded}"
+    return f"use it {run}{hint if overlays else ''}"
