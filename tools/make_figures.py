@@ -15,7 +15,7 @@ import fire
 from monai.data import MetaTensor
 from monai.transforms import LoadImage
 
-from transmodal.data import check_path, check_same_grid, find_cases
+from transmodal.data import check_path, check_same_grid, deviation_of, find_cases
 from transmodal.errors import InputError
 from transmodal.handlers import SliceView, draw_translations, mid_body_view
 from transmodal.metrics import CTSimilarity, MRSimilarity
@@ -54,6 +54,8 @@ def evaluation(
 ) -> Path:
     """Draw the best, the median and the worst case of an evaluation, or the cases named, a row for each.
 
+    Where all of them have a predicted deviation, <case>/<target>_std.nii.gz, it is shown as well.
+
     Args:
         results: output_dir of an evaluation, with metrics.csv, summary.json and <case>/<target>.nii.gz.
         dataset_dir: the data it was run on.
@@ -64,7 +66,7 @@ def evaluation(
         title: line above the panels.
         window: display range of translation and target, such as "-500,1000".
         source_window: display range of the source; its percentiles inside the body if absent.
-        error_range: errors are shown from minus to plus this; by default a fifth of the window.
+        error_range: errors are shown from minus to plus this, deviations up to it; by default a fifth of the window.
     """
     folder = Path(results)
     scores, measure, unit = _scores(folder)
@@ -102,6 +104,8 @@ def files(
 ) -> Path:
     """Draw one case from its files, which are on one grid.
 
+    A predicted deviation that lies beside the translation, under its name and ``_std``, is shown as well.
+
     Args:
         source_file: what was translated.
         translated_file: the translation.
@@ -113,7 +117,7 @@ def files(
         title: line above the panels.
         window: display range of translation and target, such as "-500,1000".
         source_window: display range of the source; its percentiles inside the body if absent.
-        error_range: errors are shown from minus to plus this; by default a fifth of the window.
+        error_range: errors are shown from minus to plus this, deviations up to it; by default a fifth of the window.
     """
     given = {source: source_file, target: target_file, "mask": mask_file}
     record = {name: path for name, path in given.items() if path is not None}
@@ -165,7 +169,11 @@ def _view(label: str, record: dict[str, str], translated: Path, source: str, tar
     mask = _load(Path(record["mask"])) if "mask" in record else _display(source).body(image)
     truth = _load(Path(record[target])) if target in record else None
     reference = None if truth is None else _display(target).similarity.comparable(truth, mask)
-    return mid_body_view(label, image, pred, reference, mask, image.affine, note)
+    beside = deviation_of(translated)
+    deviation = _load(beside) if beside.is_file() else None
+    if deviation is not None:
+        check_same_grid(pred, deviation, translated, beside)
+    return mid_body_view(label, image, pred, reference, mask, image.affine, note, deviation=deviation)
 
 
 def _load(path: Path) -> MetaTensor:

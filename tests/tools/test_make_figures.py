@@ -103,6 +103,24 @@ def test_the_error_is_the_translation_minus_the_target(
     np.testing.assert_allclose((view.translated - view.target)[view.body], 60.0, rtol=0, atol=1e-3)
 
 
+def test_a_deviation_beside_a_translation_is_shown(
+    results: Path, dataset: Path, tmp_path: Path, drawn: list[dict[str, Any]]
+) -> None:
+    save(results / "case_a" / "ct_std.nii.gz", 25 * body())
+    evaluation(str(results), str(dataset), str(tmp_path / "figure.png"), cases=["case_a", "case_b"])
+    files(str(dataset / "case_a/mr.nii.gz"), str(results / "case_a/ct.nii.gz"), str(tmp_path / "figure.png"))
+    certain, bare, single = *drawn[0]["views"], *drawn[1]["views"]
+    assert certain.deviation.max() == pytest.approx(25, abs=0.5)
+    assert bare.deviation is None
+    np.testing.assert_array_equal(single.deviation, certain.deviation)
+
+
+def test_a_deviation_on_another_grid_is_refused(results: Path, dataset: Path, tmp_path: Path) -> None:
+    save(results / "case_a" / "ct_std.nii.gz", body(), spacing=3.0)
+    with pytest.raises(InputError, match=r"found another grid than .*ct_std\.nii\.gz"):
+        evaluation(str(results), str(dataset), str(tmp_path / "figure.png"), cases=["case_a"])
+
+
 def test_an_mr_target_is_shown_on_the_scale_of_synthetic_mr(
     dataset: Path, tmp_path: Path, drawn: list[dict[str, Any]]
 ) -> None:

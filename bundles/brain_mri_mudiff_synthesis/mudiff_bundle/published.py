@@ -7,14 +7,17 @@ tensors: who imports a checkpoint has to know.
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from mudiff_bundle.networks import ring
-from transmodal.checkpoints import KeyMap, Published, read_checkpoint
+from transmodal.checkpoints import KeyMap, Published, read_safely, state_dict_in
 from transmodal.errors import InputError
 from transmodal.published import (
     TRANSPOSED,
@@ -33,8 +36,8 @@ STEMS: Mapping[str, Kind] = {"fc.": GUESS_STEM, "group_norm.": STYLED_STEM, "con
 FUSION = {"gate1": "feat_att1_c{first}{second}", "gate2": "feat_att2_c{first}{second}", "blend": "feat_weight_c{pair}"}
 SPECIFIC, AWARE = "mudiff_bundle.networks.ContrastSpecificDenoiser", "mudiff_bundle.networks.ContrastAwareDenoiser"
 ROLES = {
-    "specific": (SPECIFIC, "the contrast-specific denoiser (`gen_diffusive_1`)"),
-    "aware": (AWARE, "the contrast-aware denoiser (`gen_diffusive_2`)"),
+    "specific": (SPECIFIC, "gen_diffusive_1", "the contrast-specific denoiser (`gen_diffusive_1`)"),
+    "aware": (AWARE, "gen_diffusive_2", "the contrast-aware denoiser (`gen_diffusive_2`)"),
 }
 REFUSED = {
     r"t_embed\..*": "the discriminator (`disc_diffusive_2`)",
@@ -45,25 +48,50 @@ NO_ATTENTION = (False, False, False)
 
 
 def read(path: str | Path, role: str) -> tuple[dict[str, Tensor], str, Published]:
-    """Read the denoiser of a role.
+    """Read the denoiser of a role from its own file or from a whole training.
 
     Args:
-        path: ``gen_diffusive_1.pth`` or ``gen_diffusive_2.pth``, with an epoch in the name or without.
+        path: ``gen_diffusive_1.pth`` or ``gen_diffusive_2.pth``, with an epoch in the name or without, or
+            ``content.pth``, which also tells the number of steps.
         role: child of ``MutualDenoisers``.
     Returns:
         The state dict with published keys, what it is taken from, and the network it belongs to.
     Raises:
         InputError: if the network is another, be it the other denoiser.
     """
-    state = read_checkpoint(path)
-    published = recognise(state, where=path)
-    target, wanted = ROLES[role]
+    content, where, told = read_safely(path, allowed=[Namespace]), str(path), dict[str, Any]()
+    target, name, wanted = ROLES[role]
+    if isinstance(content, Mapping) and "args" in content and f"{name}_dict" in content:
+        _check_training(content, name, path)
+        told = {"num_timesteps": vars(content["args"]).get("num_timesteps", 4)}
+        content, where = content[f"{name}_dict"], f"{path}, {name}"
+    state = state_dict_in(content, where)
+    published = recognise(state, where)
     if published.definition["_target_"] != target:
-        other, found = next((name, title) for name, (theirs, title) in ROLES.items() if theirs != target)
+        other, found = next((role, title) for role, (theirs, _, title) in ROLES.items() if theirs != target)
         raise InputError(
-            path, found=found, wanted=wanted, remedy=f"give this file as {other}=FILE, the other as {role}"
+            where, found=found, wanted=wanted, remedy=f"give this file as {other}=FILE, the other as {role}"
         )
-    return state, str(path), published
+    return state, where, replace(published, settings={**published.settings, **told})
+
+
+def _check_training(content: Mapping[str, Any], name: str, path: str | Path) -> None:
+    """Refuse a training whose weights are not those that its sampling uses, or whose denoisers are none of ours."""
+    if vars(content["args"]).get("not_use_tanh", False):
+        raise InputError(
+            path,
+            found="a training with --not_use_tanh",
+            wanted="denoisers that end with tanh",
+            remedy="train again with this bundle",
+        )
+    moments = content.get(f"optimizer_{name}", {}).get("state", {})
+    if any("ema" in each for each in moments.values()):
+        raise InputError(
+            path,
+            found="a training with moving averages (--use_ema) beside the weights",
+            wanted="the averaged weights",
+            remedy=f"give {name}_EPOCH.pth, which holds them",
+        )
 
 
 def recognise(state: Mapping[str, Tensor], where: str | Path) -> Published:

@@ -9,7 +9,7 @@ from transmodal.data.paired import PairedSlices
 from transmodal.data.pool import ImagePool
 from transmodal.data.records import as_records
 from transmodal.data.sampling import SeededSampler
-from transmodal.data.saving import AtomicNibabelWriter, CaseLayout, case_of
+from transmodal.data.saving import AtomicNibabelWriter, CaseLayout, case_of, deviation_of
 from transmodal.data.sections import check_sections, read_sections, write_sections
 from transmodal.data.selection import select_cases
 from transmodal.data.slices import VolumeSlices
@@ -32,6 +32,7 @@ __all__ = [
     "check_image",
     "check_path",
     "check_same_grid",
+    "deviation_of",
     "check_sections",
     "find_cases",
     "is_dicom_folder",

@@ -13,7 +13,7 @@ from monai.data import FolderLayoutBase, NibabelWriter
 
 from transmodal.files import write_atomically
 
-__all__ = ["AtomicNibabelWriter", "CaseLayout", "case_of"]
+__all__ = ["AtomicNibabelWriter", "CaseLayout", "case_of", "deviation_of"]
 
 DEVIATION_SUFFIX = "_std"
 """What follows the name of an image in that of its standard deviation."""
@@ -84,11 +84,12 @@ class AtomicNibabelWriter(NibabelWriter):
         The deviation of an earlier image of that name goes first: it would stand beside an image it does not belong to.
         """
         write = super().write
-        _deviation_of(Path(filename)).unlink(missing_ok=True)
+        deviation_of(Path(filename)).unlink(missing_ok=True)
         write_atomically(Path(filename), lambda path: write(str(path), verbose=False, **kwargs))
         logger.info("wrote %s", filename)
 
 
-def _deviation_of(image: Path) -> Path:
+def deviation_of(image: Path) -> Path:
+    """Where the standard deviation of an image lies: beside it, under its name and a suffix."""
     name, dot, extension = image.name.partition(".")
     return image.with_name(f"{name}{DEVIATION_SUFFIX}{dot}{extension}")

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 import transmodal
-from transmodal.handlers.figures import SliceView
 from transmodal.handlers.regions import RegionFindings, inside
+from transmodal.handlers.slice_view import SliceView
 from transmodal.metrics import CaseScores, Measure, Similarity, summarise, unbeaten_baselines
 
 __all__ = ["MODEL", "TO_INPUT", "Findings", "provenance", "write_csv"]

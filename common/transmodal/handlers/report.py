@@ -17,7 +17,7 @@ from torch import Tensor
 from transmodal.errors import InputError
 from transmodal.files import write_atomically
 from transmodal.handlers.baselines import SourceChannels, copied_channels, fit_baselines
-from transmodal.handlers.figures import SliceView, draw_translations, mid_body_view
+from transmodal.handlers.figures import draw_translations
 from transmodal.handlers.findings import MODEL, TO_INPUT, Findings, provenance, write_csv
 from transmodal.handlers.records import CaseRecord, case_records, gathered
 from transmodal.handlers.regions import RegionFindings, column
@@ -27,6 +27,7 @@ from transmodal.handlers.slice_consistency import (
     SliceConsistency,
     in_words,
 )
+from transmodal.handlers.slice_view import SliceView, mid_body_view
 from transmodal.metrics import (
     NEARLY_IDENTICAL,
     Baseline,
@@ -77,9 +78,11 @@ class EvaluationReport:
         regions: key of the mask of each region that is scored on its own, by the region's name, such as a lesion. It
             counts wherever it is not zero, on the native grid; the target's scale still comes from its body. A case
             without it is left out of the region's means, and the summary says why.
+        deviation: key of the predicted standard deviation in the units of ``pred``, (1, H, W[, D]), which the figure
+            then shows as well, from zero to the range of the errors.
     Raises:
-        InputError: if two methods have the same name, a file of weights is named that is not there, or a source has
-            other channels than ``source`` names.
+        InputError: if two methods have the same name, a file of weights is named that is not there, a source has other
+            channels than ``source`` names, or a case lacks the deviation named.
         ValueError: if ``slice_axis`` or ``axcodes`` is out of range.
     """
 
@@ -103,10 +106,11 @@ class EvaluationReport:
         slice_axis: int = 2,
         axcodes: str = "RAS",
         regions: Mapping[str, str] | None = None,
+        deviation: str | None = None,
     ) -> None:
         self.output_dir, self.similarity, self.target = Path(output_dir), similarity, target
         self.channels, self.regions = SourceChannels.of(source, intensity), dict(regions or {})
-        self.target_scale = scale_of(target, intensity)
+        self.target_scale, self.deviation = scale_of(target, intensity), deviation
         self.baselines, self.fitting_data, self.left_out = list(baselines), fitting_data, dict[str, str]()
         self.title = title or f"{', '.join(self.channels.names)} to {target}"
         self.windows, self.error_range, self.footer = dict(windows or {}), error_range, footer
@@ -155,13 +159,21 @@ class EvaluationReport:
         self.baselines = [baseline for baseline in self.baselines if baseline.name not in self.left_out]
 
     def _collect(self, engine: Engine) -> None:
-        for record in case_records(engine, self.regions):
+        for record in case_records(engine, self.regions, self.deviation):
             if record.source is None:
                 raise InputError(
                     f"evaluation of case {record.case}",
                     found="no key 'source'",
                     wanted="the raw source on the native grid",
                     remedy="copy 'image' to 'source' in the preprocessing, before it is resampled and scaled",
+                )
+            if self.deviation and record.deviation is None:
+                raise InputError(
+                    f"evaluation of case {record.case}",
+                    found=f"no key {self.deviation!r}",
+                    wanted="the predicted standard deviation of each voxel",
+                    remedy="evaluate a model that predicts one and split it off the prediction (SplitDeviationd), or "
+                    "set the report's 'deviation' to null",
                 )
             self._score(record, record.source)
 
@@ -184,7 +196,8 @@ class EvaluationReport:
         shown = sorted({*views, case})[: self.cases_in_figure]
         if case in shown:
             note, outlined = _note(scores, self.similarity.measures), list(record.regions.values())
-            views[case] = mid_body_view(case, source, record.pred, reference, mask, record.affine, note, outlined)
+            images = (source, record.pred, reference, mask, record.affine)
+            views[case] = mid_body_view(case, *images, note, outlined, record.deviation)
         findings.views = [views[name] for name in shown]
 
     def _scores(self, record: CaseRecord, pred: Tensor, regions: Mapping[str, Tensor | None]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,37 @@ def test_the_other_denoisers_file_is_told_by_name(
     torch.save(small(shared, name), tmp_path / "gen.pth")
     with pytest.raises(InputError, match=rf"gen.pth: found {found}(.|\n)*give this file as {remedy}"):
         read(tmp_path / "gen.pth", role)
+
+
+def training(shared: Path, path: Path, moments: dict[str, Any] | None = None, **arguments: Any) -> Path:
+    """A ``content.pth`` with both denoisers."""
+    content: dict[str, Any] = {"epoch": 3, "args": Namespace(**arguments)}
+    for name in ("gen_diffusive_1", "gen_diffusive_2"):
+        state = small(shared, f"gen{name[-1]}")
+        content[f"{name}_dict"] = {f"module.{key}": value for key, value in state.items()}
+        content[f"optimizer_{name}"] = {"state": {0: moments or {"step": 1}}, "param_groups": []}
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize(("name", "role"), [("gen_diffusive_1", "specific"), ("gen_diffusive_2", "aware")])
+def test_a_training_serves_for_both_and_tells_the_number_of_steps(
+    shared: Path, tmp_path: Path, name: str, role: str
+) -> None:
+    file = training(shared, tmp_path / "content.pth", num_timesteps=2)
+    state, where, published = read(file, role)
+    assert where == f"{file}, {name}"
+    assert list(state) == list(small(shared, f"gen{name[-1]}"))
+    assert published.settings == {"latent_dim": 100, "num_timesteps": 2}
+
+
+def test_a_training_with_averages_is_sent_to_the_file_that_holds_them(shared: Path, tmp_path: Path) -> None:
+    file = training(shared, tmp_path / "content.pth", moments={"step": 1, "ema": torch.zeros(1)})
+    with pytest.raises(InputError, match=r"found a training with moving averages(.|\n)*give gen_diffusive_1_EPOCH.pth"):
+        read(file, "specific")
+
+
+def test_a_training_without_tanh_is_refused(shared: Path, tmp_path: Path) -> None:
+    file = training(shared, tmp_path / "content.pth", not_use_tanh=True)
+    with pytest.raises(InputError, match="found a training with --not_use_tanh"):
+        read(file, "aware")

@@ -1,4 +1,4 @@
-"""Orientation, cropping and layout of figures; expected positions are world coordinates in RAS, by hand."""
+"""Layout, texts and colours of figures."""
 
 from __future__ import annotations
 
@@ -10,87 +10,8 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.image import imread
-from torch import Tensor
 
-from transmodal.errors import InputError
 from transmodal.handlers import SliceView, draw_translations, mid_body_view
-
-AFFINES = {
-    "RAS": torch.diag(torch.tensor([2.0, 3.0, 5.0, 1.0])),
-    "LPS": torch.diag(torch.tensor([-2.0, -3.0, 5.0, 1.0])),
-    # voxel axes to superior, left and posterior
-    "SLP": torch.tensor([[0.0, -2.0, 0, 0], [0, 0, -3.0, 0], [5.0, 0, 0, 0], [0, 0, 0, 1.0]]),
-}
-
-
-def canonical() -> Tensor:
-    """RAS volume (right, anterior, superior) with one bright voxel far right, anterior and in the middle slice."""
-    volume = torch.zeros(1, 10, 8, 5)
-    volume[0, 9, 7, 2] = 100
-    return volume
-
-
-def stored(volume: Tensor, code: str) -> Tensor:
-    """The same anatomy as a file with this orientation holds it."""
-    if code == "RAS":
-        return volume
-    if code == "LPS":
-        return volume.flip(1, 2)
-    return volume.flip(1, 2).permute(0, 3, 1, 2)
-
-
-@pytest.mark.parametrize("code", AFFINES)
-def test_right_is_on_the_left_and_anterior_is_up_in_any_file_orientation(code: str) -> None:
-    image = stored(canonical(), code)
-    view = mid_body_view("a", image, image, affine=AFFINES[code])
-    assert view.source.shape == (8, 10)
-    assert np.argwhere(view.source == 100).tolist() == [[0, 0]]
-
-
-@pytest.mark.parametrize("code", AFFINES)
-def test_spacing_is_that_of_the_displayed_rows_and_columns(code: str) -> None:
-    image = stored(canonical(), code)
-    assert mid_body_view("a", image, image, affine=AFFINES[code]).spacing == (3.0, 2.0)
-
-
-def test_slice_is_the_middle_of_the_body_not_of_the_volume() -> None:
-    depth = torch.arange(21.0).expand(1, 6, 6, 21)
-    mask = ((depth >= 2) & (depth <= 6)).float()
-    assert np.unique(mid_body_view("a", depth, depth, mask=mask).source).tolist() == [4.0]
-
-
-def test_gap_in_the_middle_of_the_body_is_avoided() -> None:
-    depth = torch.arange(9.0).expand(1, 6, 6, 9)
-    mask = ((depth <= 3) | (depth == 8)).float()
-    assert np.unique(mid_body_view("a", depth, depth, mask=mask).source).tolist() == [3.0]
-
-
-def test_view_is_cropped_to_the_body_and_a_centimetre_around() -> None:
-    mask = torch.zeros(1, 100, 100, 3)
-    mask[:, 40:60, 30:60] = 1
-    view = mid_body_view("a", mask, mask, mask=mask, affine=torch.diag(torch.tensor([2.0, 5.0, 5.0, 1.0])))
-    assert view.source.shape == (30 + 2 * 2, 20 + 2 * 5)
-
-
-def test_empty_mask_shows_the_whole_slice() -> None:
-    image = canonical()
-    assert mid_body_view("a", image, image, mask=torch.zeros_like(image)).body.all()
-
-
-def test_source_window_is_the_percentiles_inside_the_body() -> None:
-    image = torch.arange(1000.0).reshape(1, 10, 10, 10)
-    mask = (image < 201).float()
-    assert mid_body_view("a", image, image, mask=mask).source_window == pytest.approx((1.0, 199.0))
-
-
-def test_picture_is_a_volume_of_one_slice() -> None:
-    image = canonical()[..., 2]
-    assert np.argwhere(mid_body_view("a", image, image).source == 100).tolist() == [[0, 0]]
-
-
-def test_images_on_different_grids_are_refused() -> None:
-    with pytest.raises(InputError, match=r"figure of case a: found source \(10, 8, 5\), translated \(10, 8, 4\)"):
-        mid_body_view("a", canonical(), canonical()[..., 1:])
 
 
 def view(case: str = "STS_012", target: bool = True) -> SliceView:
@@ -178,47 +99,72 @@ def test_figures_leave_no_global_state(tmp_path: Path) -> None:
     assert plt.get_fignums() == before
 
 
-def marked() -> tuple[Tensor, Tensor]:
-    """A body of which nine slices have tissue, and a region that is largest in the second of them."""
-    body, region = torch.zeros(1, 20, 20, 11), torch.zeros(1, 20, 20, 11)
-    body[:, 2:18, 2:18, 1:10] = 1
-    region[:, 8:10, 8:10, 1:8] = 1
-    region[:, 8:12, 8:12, 2] = 1
-    return body, region
-
-
-def test_slice_goes_through_the_largest_extent_of_a_region() -> None:
-    body, region = marked()
-    depth = torch.arange(11.0).expand(1, 20, 20, 11)
-    view = mid_body_view("a", depth, depth, mask=body, regions=[region])
-    assert np.unique(view.source).tolist() == [2.0]
-    assert view.regions[0].sum() == 16
-
-
-def test_empty_region_leaves_the_slice_in_the_middle_of_the_body() -> None:
-    body, region = marked()
-    depth = torch.arange(11.0).expand(1, 20, 20, 11)
-    assert np.unique(mid_body_view("a", depth, depth, mask=body, regions=[0 * region]).source).tolist() == [5.0]
-
-
-def test_region_outside_the_body_shows_the_whole_slice() -> None:
-    body, region = torch.zeros(1, 6, 6, 3), torch.zeros(1, 6, 6, 3)
-    body[..., 0], region[:, 2, 2, 2] = 1, 1
-    assert mid_body_view("a", body, body, mask=body, regions=[region]).source.shape == (6, 6)
-
-
-def test_region_on_another_grid_is_refused() -> None:
-    image = canonical()
-    with pytest.raises(InputError, match=r"region 1 \(10, 8, 4\)"):
-        mid_body_view("a", image, image, regions=[image[..., 1:]])
-
-
 def test_region_is_outlined_on_every_panel(tmp_path: Path) -> None:
-    body, region = marked()
-    view = mid_body_view("a", body, body, body, mask=body, regions=[region])
+    body, region = torch.zeros(1, 20, 20, 3), torch.zeros(1, 20, 20, 3)
+    body[:, 2:18, 2:18], region[:, 8:12, 8:12] = 1, 1
+    case = mid_body_view("a", body, body, body, mask=body, regions=[region], deviation=body)
     outlined, plain = (tmp_path / name for name in ("outlined.png", "plain.png"))
-    draw_translations([view], outlined, target_window=(0, 1))
-    draw_translations([dataclasses.replace(view, regions=())], plain, target_window=(0, 1))
+    draw_translations([case], outlined, target_window=(0, 1))
+    draw_translations([dataclasses.replace(case, regions=())], plain, target_window=(0, 1))
     columns = np.flatnonzero((imread(outlined) != imread(plain)).any(axis=(0, 2)))
     panels = 1 + int((np.diff(columns) > 100).sum())
-    assert panels == 4
+    assert panels == 5
+
+
+def uncertain(deviation: float, target: bool = True) -> SliceView:
+    """A case that is right everywhere, with this deviation everywhere, and a body of half its panels."""
+    flat, body = np.zeros((40, 40), dtype=np.float32), np.zeros((40, 40), dtype=bool)
+    body[:, 20:] = True
+    case = SliceView("a", flat, flat, flat if target else None, body, (1.0, 1.0), (0.0, 1.0))
+    return dataclasses.replace(case, deviation=flat + deviation)
+
+
+def deviations(path: Path, deviation: float) -> np.ndarray:
+    """Colours in the panel of deviations, (H, W, 3), of a figure with errors up to 50."""
+    draw_translations([uncertain(deviation)], path, target_window=(-100, 100), error_range=50)
+    picture = imread(path)[..., :3]
+    height, width = picture.shape[:2]
+    return picture[height // 2 - 5 : height // 2 + 5, int(width * 0.81) : int(width * 0.99)]
+
+
+def test_deviation_adds_a_column_with_and_without_a_target(tmp_path: Path) -> None:
+    widths = {}
+    for target in (True, False):
+        case = uncertain(5, target)
+        for name, which in (("with", case), ("without", dataclasses.replace(case, deviation=None))):
+            draw_translations([which], tmp_path / f"{name}.png", target_window=(-100, 100))
+            widths[name, target] = size(tmp_path / f"{name}.png")[1]
+    columns = {True: 4, False: 2}
+    for target, count in columns.items():
+        expected = widths["without", target] * (count + 1) / count
+        assert widths["with", target] == pytest.approx(expected, rel=0.1)
+
+
+def test_deviation_of_some_cases_only_is_not_shown(tmp_path: Path) -> None:
+    case = uncertain(5)
+    bare = dataclasses.replace(case, deviation=None)
+    draw_translations([case, bare], tmp_path / "mixed.png", target_window=(-100, 100))
+    draw_translations([bare, bare], tmp_path / "bare.png", target_window=(-100, 100))
+    assert (tmp_path / "mixed.png").read_bytes() == (tmp_path / "bare.png").read_bytes()
+
+
+def test_deviation_goes_from_zero_to_the_range_of_the_error(tmp_path: Path) -> None:
+    colours = {value: deviations(tmp_path / f"{value}.png", value)[5, -40] for value in (0, 50, 500)}
+    dark, bright = (colours[value].sum() for value in (0, 50))
+    assert bright > dark + 0.8
+    np.testing.assert_array_equal(colours[50], colours[500])
+
+
+def test_deviation_is_shown_inside_the_body_only(tmp_path: Path) -> None:
+    panel = deviations(tmp_path / "f.png", 0)
+    assert panel[:, 20:50].min() == 1
+    assert panel[:, -50:-20].max() < 0.6
+
+
+def test_deviation_is_stated_with_its_range_and_unit(tmp_path: Path) -> None:
+    path = tmp_path / "f.svg"
+    draw_translations([uncertain(5)], path, units="HU", target_window=(-100, 100), error_range=60)
+    text = path.read_text()
+    assert "predicted deviation" in text
+    assert "[0, 60] HU, in the body" in text
+    assert text.count("<!-- HU -->") == 3  # bars of target, error and deviation
