@@ -198,23 +198,25 @@ def main(
         slice_thickness: for pictures-patients: distance of the slices in mm, 1 by default.
         slices_per_case: for npy: slices of each subject, 80 by default.
     """
-    source, held_out = Path(os.path.abspath(str(dataset_dir))), (validation, test, seed)
+    held_out, options = (validation, test, seed), {"window": window, "patient": patient, "paired": paired}
+    options |= {"slice_thickness": slice_thickness, "slices_per_case": slices_per_case}
     try:
         _check_flags(other, {"--check": check, "--force": force})
         if other.get("from") == "help":
             print(LAYOUTS)
-        elif dataset_dir is None:
-            raise InputError(
-                "DATASET_DIR", found="none", wanted="a folder or a list", remedy="name it; --help tells more"
-            )
         elif "from" in other:
-            options = {"window": window, "patient": patient, "paired": paired}
-            options |= {"slice_thickness": slice_thickness, "slices_per_case": slices_per_case}
-            convert_layout(source, other["from"], output, _modalities(classes, a, b), held_out, lists, check, **options)
+            modalities = _modalities(classes, a, b)
+            convert_layout(_place(dataset_dir), other["from"], output, modalities, held_out, lists, check, **options)
         else:
-            split_and_check(source, output, lists, held_out, check, force)
+            split_and_check(_place(dataset_dir), output, lists, held_out, check, force)
     except InputError as error:
         sys.exit(str(error))
+
+
+def _place(dataset_dir: str | None) -> Path:
+    if dataset_dir is None:
+        raise InputError("DATASET_DIR", found="none", wanted="a folder or a list", remedy="name it; --help tells more")
+    return Path(os.path.abspath(str(dataset_dir)))
 
 
 def _warn(warnings: Sequence[str]) -> None:
