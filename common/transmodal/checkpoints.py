@@ -240,7 +240,10 @@ def load_weights(
     if not Path(path).exists():
         raise InputError(path, found="no such file", wanted="trained weights", remedy=command)
     state, _ = match(read_checkpoint(path), network.state_dict(), UNCHANGED, where=path)
-    network.load_state_dict(state, strict=True)
+    try:
+        network.load_state_dict(state, strict=True)
+    except InputError as error:  # of a network that looks at what it is given; it does not know the file
+        raise InputError(path, found=error.found, wanted=error.wanted, remedy=error.remedy) from None
     return network if device is None else network.to(device)
 
 

@@ -49,8 +49,8 @@ def both(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Both:
     run(bundle, "train", **files, **row.comparable, **SPLIT, batch_size=2)
     own = f"'{two}/rank_' + str(@rank)"
     files |= {"output_dir": f"${own}", "ckpt_path": f"${own} + '/model.pt'"}
-    small = {**row.network, **row.training, **row.comparable}
-    in_two_processes(bundle, **files, **small, **SPLIT, batch_size=1, device="cpu")
+    small = {**row.network, **row.training, **row.comparable, "batch_size": 1}
+    in_two_processes(bundle, **files, **small, **SPLIT, device="cpu")
     return Both(one, two)
 
 

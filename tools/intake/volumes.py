@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from intake.conversion import Item, linked, section_folders, some
-from transmodal.data.layout import extension, visible
+from transmodal.data.layout import ALIASES, extension, visible
 from transmodal.errors import InputError
 
 NIFTI = (".nii.gz", ".nii")
@@ -117,7 +117,7 @@ class BraTS(Volumes):
 
     contrasts: ClassVar[Mapping[str, str]] = {
         **{"flair": "flair", "t1": "t1", "t1ce": "t1ce", "t2": "t2", "seg": "lesion"},
-        **{"t2f": "flair", "t1n": "t1", "t1c": "t1ce", "t2w": "t2"},
+        **{alias: ALIASES[alias] for alias in ("t2f", "t1n", "t1c", "t2w")},
     }
     wanted = "<ID>/<ID>_flair.nii.gz … _t1 _t1ce _t2 _seg, or <ID>/<ID>-t2f.nii.gz … -t1n -t1c -t2w -seg"
 

@@ -33,7 +33,8 @@ class MiddleSlicesd(MapTransform, InvertibleTransform):
         slices: how many are kept, from ``(D - slices) // 2``; a volume of fewer keeps all.
         size: of the slices, along the other two axes in their order.
         axis: spatial axis that numbers the slices.
-        background: of scaled images, beyond the edge of a slice and, in the inverse, where no slice was kept.
+        background: of scaled images, beyond the edge of a slice and, in the inverse, where no slice was kept. An image
+            of two channels is a prediction and its deviation, which is 1 there, half the scale: nothing is known.
     """
 
     def __init__(
@@ -100,6 +101,9 @@ class MiddleSlicesd(MapTransform, InvertibleTransform):
         surround = BorderPad(border, value=0.0 if whole else self.background)
         with shrink.trace_transform(False), surround.trace_transform(False):
             returned: MetaTensor = surround(shrink(image)).to(image.dtype)
+        if len(returned) == 2:
+            for missing in (slice(0, start), slice(start + count, None)):
+                returned[1].movedim(self.axis, 0)[missing] = 1.0
         return returned
 
 

@@ -86,7 +86,7 @@ class TranslationTask(nn.Module):
                     "weights",
                     found=f"a network for {theirs}",
                     wanted=f"one for {self}, as the configuration says",
-                    remedy="set --target, `orders` and --num_timesteps as in the training that made the weights",
+                    remedy="set --target, --sources and --num_timesteps as in the training that made the weights",
                 )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 

@@ -6,7 +6,18 @@ from pathlib import Path
 
 from transmodal.errors import InputError
 
-__all__ = ["LABELS", "MODALITIES", "PICTURES", "SECTIONS", "VOLUMES", "Case", "case_files", "extension", "visible"]
+__all__ = [
+    "ALIASES",
+    "LABELS",
+    "MODALITIES",
+    "PICTURES",
+    "SECTIONS",
+    "VOLUMES",
+    "Case",
+    "case_files",
+    "extension",
+    "visible",
+]
 
 Case = dict[str, str]
 """A case record: modality names to absolute paths, besides ``case`` and, where known, ``patient``."""
@@ -15,6 +26,8 @@ LABELS = ("mask", "lesion", "label")
 """Modalities whose values are classes, not intensities."""
 
 MODALITIES = ("ct", "mr", "t1", "t1ce", "t2", "flair", "dwi", "xray", *LABELS)
+ALIASES = {"t1n": "t1", "t1w": "t1", "t1c": "t1ce", "t1gd": "t1ce", "t2w": "t2", "t2f": "flair"}
+"""Other names of MR contrasts in the names of files, BraTS's since 2023 among them."""
 VOLUMES = (".nii.gz", ".nii", ".mha", ".nrrd")
 PICTURES = (".png", ".jpg", ".jpeg")
 SECTIONS = ("training", "validation", "test")

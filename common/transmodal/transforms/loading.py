@@ -18,7 +18,7 @@ from monai.transforms import LoadImaged
 from monai.utils import ensure_tuple
 
 from transmodal.data.checks import check_image, check_path, check_same_grid
-from transmodal.data.layout import PICTURES, extension
+from transmodal.data.layout import ALIASES, PICTURES, extension
 from transmodal.errors import InputError
 from transmodal.transforms.geometry import EnsureVolumed
 
@@ -138,12 +138,20 @@ class ContrastLoadImaged(_NamedLoadImaged):
         return [self.as_volume({"image": volume})["image"] for volume in volumes]
 
     def _check_order(self, files: Sequence[Path]) -> None:
-        """Refuse a wrong number of files, and names that tell another order (``t1.nii.gz``, ``Brats_7_t1.nii.gz``)."""
+        """Refuse a wrong number of files, one file twice, and names that tell another order (``7_t1.nii.gz``)."""
         if len(files) != len(self.contrasts):
             raise self._wrong(files[0] if files else "the images of a case", f"{len(files)} files: {_listed(files)}")
-        told = [re.split(r"[_\-]", file.name.lower().removesuffix(extension(file)))[-1] for file in files]
+        if len(set(files)) < len(files):
+            raise self._wrong(files[0], f"one file for two contrasts: {_listed(files)}")
+        told = [self._told(file) for file in files]
         if sorted(told) == sorted(self.contrasts) and told != list(self.contrasts):
             raise self._wrong(files[0], f"the files in the order {', '.join(told)}")
+
+    def _told(self, file: Path) -> str:
+        """The contrast that stands as a word in a file's name; nothing where there is none, or several."""
+        words = re.split(r"[^a-z0-9]+", file.name.lower().removesuffix(extension(file)))
+        names = {name for word in words if (name := ALIASES.get(word, word)) in self.contrasts}
+        return names.pop() if len(names) == 1 else ""
 
     def _wrong(self, where: str | Path, found: str) -> InputError:
         order = ", ".join(self.contrasts)

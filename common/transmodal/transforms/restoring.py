@@ -95,17 +95,18 @@ class OnScaleOfd(MapTransform):
     """Bring a restored image from its modality's documented scale to the intensities of one contrast it was made from.
 
     MR has no absolute scale, so a viewer shows a synthetic contrast like the real ones of its case only if it lies in
-    the range of one of them. It stands after :class:`RestoreModalityd`; the map is linear.
+    the range of one of them. It stands after :class:`RestoreModalityd`. The map is a factor, so that the background,
+    which is 0 on the documented scale of MR, is 0 again, as in images that were cut out.
 
     Args:
-        keys: restored images (C, H, W[, D]); they become float32, from the value that was -1 in the contrast's file to
-            the one that was 1.
+        keys: restored images (C, H, W[, D]) on [0, ``scale``]; they become float32, ``scale`` being the value that
+            was 1 in the contrast's file.
         contrast: whose intensities; ``None`` leaves everything on the documented scale.
         contrasts: names of the channels of ``image``, in their order.
         modality: modality of the restored images.
         intensity: intensity scale of each modality.
         image: key of the scaled image, whose metadata hold the bounds of each channel (see :class:`ScaleModalityd`).
-        deviations: keys of standard deviations, where present: widths, so they are scaled but not shifted.
+        deviations: keys of standard deviations, where present.
     Raises:
         InputError: if there is no such contrast, or the image was not scaled channel by channel.
     """
@@ -130,22 +131,18 @@ class OnScaleOfd(MapTransform):
                 remedy="a synthetic image takes over the scale of a contrast it was made from; choose one of these",
             )
         self.contrast, self.image, self.deviations = contrast, image, ensure_tuple(deviations)
-        self.low, self.high = scale_of(modality, intensity).restore(torch.tensor([-1.0, 1.0])).tolist()
+        self.full = float(scale_of(modality, intensity).restore(torch.ones(1)))
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         sample = dict(data)
         if self.contrast is None:
             return sample
-        low, high = self._bounds(sample)
-        gain = (high - low) / (self.high - self.low)
-        for key in self.key_iterator(sample):
-            sample[key] = (sample[key].float() - self.low) * gain + low
-        for key in self.deviations:
-            if key in sample:
-                sample[key] = sample[key].float() * gain
+        gain = self._upper(sample) / self.full
+        for key in [*self.key_iterator(sample), *(key for key in self.deviations if key in sample)]:
+            sample[key] = sample[key].float() * gain
         return sample
 
-    def _bounds(self, sample: Mapping[Hashable, Tensor]) -> tuple[float, float]:
+    def _upper(self, sample: Mapping[Hashable, Tensor]) -> float:
         bounds = np.asarray(getattr(sample.get(self.image), "meta", {}).get(BOUNDS, ()), dtype=float)
         if bounds.shape != (len(self.contrasts), 2):
             raise InputError(
@@ -154,5 +151,4 @@ class OnScaleOfd(MapTransform):
                 wanted=f"bounds of {', '.join(self.contrasts)}",
                 remedy="scale it by ScaleModalityd with the list of its contrasts as modality",
             )
-        low, high = bounds[self.contrasts.index(str(self.contrast))]
-        return float(low), float(high)
+        return float(bounds[self.contrasts.index(str(self.contrast)), 1])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 
 from contract.files import MACHINE_PATH
-from tests.bundles.tiny import ROOT, TINY
+from tests.bundles.tiny import ROOT, TINY, importable
 from transmodal.phantom import Head, write_phantoms
 
 matplotlib.use("Agg")
@@ -63,8 +65,21 @@ def source_of(cell: dict[str, Any]) -> str:
     return "".join(cell["source"])  # nbformat allows a text and a list of lines
 
 
-def titled(axes: Any) -> bool:
-    return bool(axes.get_title())
+@contextmanager
+def loggers_as_before() -> Iterator[None]:
+    """Undo the notebook's choice of who is silent, which a kernel takes with it when it ends."""
+    before = levels()
+    try:
+        yield
+    finally:
+        for name, level in levels().items():
+            if level == logging.ERROR:
+                logging.getLogger(name).setLevel(before.get(name, logging.NOTSET))
+
+
+def levels() -> dict[str, int]:
+    known = logging.root.manager.loggerDict.items()
+    return {name: logger.level for name, logger in known if isinstance(logger, logging.Logger)}
 
 
 def execute(work: Path, **parameters: Any) -> Shown:
@@ -72,13 +87,14 @@ def execute(work: Path, **parameters: Any) -> Shown:
     given, shown, printed = {**SMALL, "WORK": str(work), **parameters}, Shown(work), []
     namespace: dict[str, Any] = {"__name__": "demo", "print": lambda *words: printed.append(" ".join(map(str, words)))}
     plt.close("all")
-    for number, cell in enumerate(cells()):
-        exec(compile(source_of(cell), f"{NOTEBOOK.name}, code cell {number}", "exec"), namespace)
-        if "parameters" in cell["metadata"].get("tags", []):
-            assert given.keys() <= namespace.keys()
-            namespace.update(given)
+    with importable(BUNDLE), loggers_as_before():
+        for number, cell in enumerate(cells()):
+            exec(compile(source_of(cell), f"{NOTEBOOK.name}, code cell {number}", "exec"), namespace)
+            if "parameters" in cell["metadata"].get("tags", []):
+                assert given.keys() <= namespace.keys()
+                namespace.update(given)
     for number in plt.get_fignums():
-        shown.panels.append([axes.get_title() for axes in plt.figure(number).axes if titled(axes)])
+        shown.panels.append([axes.get_title() for axes in plt.figure(number).axes if axes.get_title()])
     plt.close("all")
     shown.text = "\n".join(printed)
     return shown

@@ -88,14 +88,14 @@ def test_slices_that_were_left_out_return_as_background() -> None:
     assert back[0, 2, 2].tolist() == [-1, -1, 1, 1, 1, 1, -1, -1, -1]
 
 
-def test_slices_that_were_left_out_are_zero_in_physical_units_and_have_no_deviation() -> None:
+def test_slices_that_were_left_out_are_zero_in_physical_units_and_known_to_half_the_scale_only() -> None:
     transform = Compose([MiddleSlicesd("image", slices=4, size=(8, 8))])
     pred = MetaTensor(torch.stack([torch.ones(8, 8, 4), torch.full((8, 8, 4), 0.5)]))
     sample = {"pred": there_and_back(volume(6, 6, 9), transform, pred)}
     sample = SplitDeviationd("pred", modality="mr", intensity=INTENSITY)(sample)
     sample = RestoreModalityd("pred", modality="mr", intensity=INTENSITY)(sample)
     assert sample["pred"][0, 2, 2].tolist() == [0, 0, 1000, 1000, 1000, 1000, 0, 0, 0]
-    assert sample["pred_std"][0, 2, 2].tolist() == [0, 0, 250, 250, 250, 250, 0, 0, 0]
+    assert sample["pred_std"][0, 2, 2].tolist() == [500, 500, 250, 250, 250, 250, 500, 500, 500]
 
 
 def test_beyond_the_edge_of_a_slice_lies_background() -> None:

@@ -186,11 +186,24 @@ def test_a_series_of_too_few_volumes_is_refused(tmp_path: Path) -> None:
         load_contrasts(str(tmp_path / "series.nii"))
 
 
-@pytest.mark.parametrize("prefix", ["", "Brats_7_"])
-def test_files_whose_names_tell_another_order_are_refused(case: Mapping[str, Path], prefix: str) -> None:
-    files = [case[name].rename(case[name].with_name(f"{prefix}{name}.nii.gz")) for name in ("t1", "t2", "flair")]
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"t1": "t1", "t2": "t2", "flair": "flair"},
+        {"t1": "Brats_7_t1", "t2": "Brats_7_t2", "flair": "Brats_7_flair"},
+        {"t1": "P1-t1n", "t2": "P1-t2w", "flair": "P1-t2f"},
+        {"t1": "sub-7_T1w_bfc", "t2": "sub-7_t2_bfc", "flair": "sub-7_FLAIR_bfc"},
+    ],
+)
+def test_files_whose_names_tell_another_order_are_refused(case: Mapping[str, Path], names: dict[str, str]) -> None:
+    files = [case[name].rename(case[name].with_name(f"{told}.nii.gz")) for name, told in names.items()]
     with pytest.raises(InputError, match="found the files in the order t1, t2, flair; wanted the contrasts flair, t2"):
         load_contrasts(files)
+
+
+def test_one_file_for_two_contrasts_is_refused(case: Mapping[str, Path]) -> None:
+    with pytest.raises(InputError, match="found one file for two contrasts"):
+        load_contrasts([case["flair"], case["t2"], case["flair"]])
 
 
 def test_names_that_tell_no_order_are_no_concern(case: Mapping[str, Path]) -> None:

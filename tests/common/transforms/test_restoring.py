@@ -98,22 +98,21 @@ def on_scale_of(contrast: str | None, **more: str) -> OnScaleOfd:
     return OnScaleOfd("pred", contrast, ["t2", "t1"], modality="mr", intensity=INTENSITY, **more)
 
 
-def test_a_prediction_takes_over_the_intensities_of_a_contrast() -> None:
-    """Scaled and restored on the scale of its own source, a contrast has the values of its file."""
+def test_a_prediction_takes_over_the_full_scale_of_a_contrast_and_its_background_stays_zero() -> None:
     image = scaled_contrasts()
     sample = {"image": image, "pred": image[1:]}
     sample = on_scale_of("t1")(RestoreModalityd("pred", "mr", INTENSITY)(sample))
-    torch.testing.assert_close(sample["pred"].as_tensor(), torch.tensor([[[100.0, 150.0, 500.0]]]))
+    torch.testing.assert_close(sample["pred"].as_tensor(), torch.tensor([[[0.0, 62.5, 500.0]]]))
 
 
-def test_a_deviation_takes_over_the_width_and_no_shift() -> None:
+def test_a_deviation_takes_over_the_same_factor() -> None:
     sample = {
         "image": scaled_contrasts(),
         "pred": torch.zeros(1, 1, 3),
         "pred_std": torch.tensor([[[0.0, 250.0, 1000.0]]]),
     }
     sample = on_scale_of("t1", deviations="pred_std")(sample)
-    torch.testing.assert_close(sample["pred_std"], torch.tensor([[[0.0, 100.0, 400.0]]]))
+    torch.testing.assert_close(sample["pred_std"], torch.tensor([[[0.0, 125.0, 500.0]]]))
 
 
 def test_a_deviation_may_be_absent() -> None:
@@ -132,7 +131,7 @@ def test_the_scale_of_a_contrast_survives_batching_and_metadata_stay() -> None:
     samples = [{"image": scaled_contrasts(), "pred": MetaTensor(torch.full((1, 1, 3), 500.0), meta={"case": "p7"})}] * 2
     (batch,) = DataLoader(Dataset(samples), batch_size=2)
     changed = on_scale_of("t1")(decollate_batch(batch)[1])["pred"]
-    assert changed.as_tensor().unique().tolist() == [300.0]
+    assert changed.as_tensor().unique().tolist() == [250.0]
     assert changed.meta["case"] == "p7"
 
 
