@@ -171,7 +171,7 @@ def _told_of(contrast: str) -> Iterator[None]:
         yield
     except InputError as error:
         told = {"found": error.found, "wanted": error.wanted, "remedy": error.remedy}
-        raise InputError(f"{error.where} ({contrast})", **told) from error
+        raise InputError(f"{error.where} ({contrast})", **told) from error.__cause__
 
 
 def _volumes(series: MetaTensor) -> list[MetaTensor]:
