@@ -26,6 +26,7 @@ SMALL = {
     "num_blocks": 1,
     "critic_channels": 4,
     "patch_size": 32,
+    "patch": [72, 72],
     "constant_epochs": 1,
     "decay_epochs": 0,
 }
