@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +25,15 @@ MAKE_WEIGHTS = (
     "train with `python -m monai.bundle run --config_file configs/train.json`, import a published checkpoint with "
     "`tools/import_weights.py`, or fetch hosted weights with `python -m monai.bundle download_large_files`"
 )
+
+_SCALAR: Any = np.float64().__reduce__()[0]
+NUMBERS: tuple[Any, ...] = (
+    _SCALAR,
+    (_SCALAR, "numpy.core.multiarray.scalar"),  # its name in NumPy 1
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int64)),
+)
+"""What a NumPy number is unpickled by; trainings keep their best score as one."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +120,8 @@ class MatchReport:
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict, alone or as the entry ``state_dict``, ``model`` or ``model_state`` of a training checkpoint.
 
-    Only tensors and plain containers are unpickled, so a file cannot run code. ``module.`` in front of every key, left
-    there by (nested) parallel training, is removed.
+    Only tensors, numbers and plain containers are unpickled, so a file cannot run code. ``module.`` in front of every
+    key, left there by (nested) parallel training, is removed.
 
     Raises:
         InputError: if the file is missing, is no such checkpoint, or holds anything but tensors.
@@ -120,7 +130,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
 
 def read_safely(path: str | Path, allowed: Sequence[type] = ()) -> object:
-    """Unpickle tensors, plain containers and instances of the ``allowed`` classes, whose code does not run either.
+    """Unpickle tensors, numbers, plain containers and instances of the ``allowed`` classes; none of their code runs.
 
     Raises:
         InputError: if the file is missing, holds other objects or is damaged.
@@ -129,7 +139,7 @@ def read_safely(path: str | Path, allowed: Sequence[type] = ()) -> object:
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
         raise InputError(path, found=what, wanted="a PyTorch checkpoint", remedy="check the path")
-    with torch.serialization.safe_globals([*allowed]):
+    with torch.serialization.safe_globals([*NUMBERS, *allowed]):
         return _unpickled(path)
 
 

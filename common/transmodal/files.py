@@ -1,4 +1,4 @@
-"""Files that are, at any moment, either the old one whole or the new one whole."""
+"""What a folder holds, and files that are, at any moment, either the old one whole or the new one whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["write_atomically"]
+from transmodal.errors import InputError
+
+__all__ = ["visible", "write_atomically"]
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
@@ -21,3 +23,20 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def visible(folder: Path) -> list[Path]:
+    """What a folder holds, sorted by name, without hidden entries.
+
+    Raises:
+        InputError: if there is no such folder, or it may not be read.
+    """
+    try:
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise InputError(
+            folder,
+            found=f"no folder that can be read ({error.strerror})",
+            wanted="an existing folder",
+            remedy="check the spelling of the path and who may read it",
+        ) from error

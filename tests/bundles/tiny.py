@@ -84,6 +84,22 @@ TINY = {
             "pool_size": 0,
         },
     ),
+    "ct_mr_stargan_translation": Tiny(
+        network={"channels": 4, "num_blocks": 1, "pixdim": [12.0, 12.0, -1.0], "patch": [24, 24]},
+        training={
+            "critic_channels": 4,
+            "critic_depth": 3,
+            "critic_turns": 1,
+            "batch_size": 2,
+            "constant_epochs": 1,
+            "decay_epochs": 0,
+            "val_interval": 1,
+        },
+        directions=(Direction(("mr",), "ct", {"source": "mr"}), Direction(("ct",), "mr", {"source": "ct"})),
+        phantoms={"shape": (24, 26, 2), "modalities": ("ct", "mr", "mask")},
+        unknown={"source": "pet"},
+        comparable={"adam": {"_target_": "torch.optim.SGD", "_mode_": "callable", "lr": 5e-5}},
+    ),
     "ct_mr_syndiff_translation": Tiny(
         network={
             "channels": 8,

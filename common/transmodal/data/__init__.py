@@ -3,8 +3,9 @@
 from transmodal.data.cases import find_cases
 from transmodal.data.checks import check_image, check_path, check_same_grid
 from transmodal.data.datalist import read_datalist
-from transmodal.data.dicom import check_dicom_folder, is_dicom_folder
+from transmodal.data.domain_check import check_domains
 from transmodal.data.layout import MODALITIES
+from transmodal.data.multidomain import DomainSampler, DomainSlices, domain_keys
 from transmodal.data.paired import PairedSlices
 from transmodal.data.pool import ImagePool
 from transmodal.data.records import as_records
@@ -15,10 +16,13 @@ from transmodal.data.selection import select_cases
 from transmodal.data.slices import VolumeSlices
 from transmodal.data.splits import split_cases
 from transmodal.data.unpaired import UnpairedSampler, UnpairedSlices
+from transmodal.dicom import check_dicom_folder, is_dicom_folder
 
 __all__ = [
     "AtomicNibabelWriter",
     "CaseLayout",
+    "DomainSampler",
+    "DomainSlices",
     "ImagePool",
     "MODALITIES",
     "PairedSlices",
@@ -29,10 +33,12 @@ __all__ = [
     "as_records",
     "case_of",
     "check_dicom_folder",
+    "check_domains",
     "check_image",
     "check_path",
     "check_same_grid",
     "deviation_of",
+    "domain_keys",
     "check_sections",
     "find_cases",
     "is_dicom_folder",

@@ -9,9 +9,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from transmodal.data.dicom import is_dicom_folder
 from transmodal.data.layout import MODALITIES, PICTURES, SECTIONS, VOLUMES, Case, case_files, extension, visible
 from transmodal.data.sections import LIST_NAME, find_list, read_sections
+from transmodal.dicom import is_dicom_folder
 from transmodal.errors import InputError
 
 __all__ = ["discover_cases", "find_cases"]

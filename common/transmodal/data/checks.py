@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from transmodal.data.dicom import check_dicom_folder
 from transmodal.data.layout import LABELS, PICTURES, VOLUMES, extension
+from transmodal.dicom import check_dicom_folder
 from transmodal.errors import InputError
 
 __all__ = ["check_image", "check_path", "check_same_grid"]
@@ -40,7 +40,7 @@ def check_path(path: str | Path, modality: str | None = None, series: bool = Fal
         series: let a NIfTI file hold several volumes.
     Raises:
         InputError: if it is missing, empty, of an unknown or a wrong format, a colour or palette picture, a series of
-            volumes, or a folder that :func:`~transmodal.data.dicom.check_dicom_folder` refuses.
+            volumes, or a folder that :func:`~transmodal.dicom.check_dicom_folder` refuses.
     """
     path = Path(path)
     if not path.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transmodal.errors import InputError
+from transmodal.files import visible
 
 __all__ = [
     "ALIASES",
@@ -42,20 +42,3 @@ def extension(path: Path) -> str:
 def case_files(case: Case) -> dict[str, str]:
     """The files of a case record by modality, without its names of case and patient."""
     return {key: value for key, value in case.items() if key not in ("case", "patient")}
-
-
-def visible(folder: Path) -> list[Path]:
-    """What a folder holds, sorted by name, without hidden entries.
-
-    Raises:
-        InputError: if there is no such folder, or it may not be read.
-    """
-    try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise InputError(
-            folder,
-            found=f"no folder that can be read ({error.strerror})",
-            wanted="an existing folder",
-            remedy="check the spelling of the path and who may read it",
-        ) from error

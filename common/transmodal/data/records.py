@@ -21,7 +21,7 @@ PAIRED: Mapping[str, str | Sequence[str]] = {"image": "mr", "label": "ct", "mask
 
 def as_records(
     cases: Sequence[Case],
-    keys: Mapping[str, str | Sequence[str]] = PAIRED,
+    keys: Mapping[str, str | Sequence[str] | None] = PAIRED,
     optional: Sequence[str] = ("mask",),
     skip_incomplete: bool = False,
     remedy: str = "check the names of the files, or choose the modalities there are",
@@ -31,7 +31,7 @@ def as_records(
     Args:
         cases: case records.
         keys: modality of each key; several modalities become a list of paths, which MONAI stacks as channels in this
-            order.
+            order. A key whose modality is null is ignored, such as ``body_image`` where masks are found automatically.
         optional: keys a case may lack. With ``image`` and ``label`` among them a case may have only one of the two
             (unpaired training); a case left with nothing but other optional keys is dropped.
         skip_incomplete: leave out cases that lack a required modality instead of refusing them.
@@ -41,22 +41,23 @@ def as_records(
     Raises:
         InputError: if cases lack a required modality (all of them named), or none is left.
     """
+    used = {key: wanted for key, wanted in keys.items() if wanted is not None}
     records: list[Record] = []
     incomplete: list[str] = []
     for case in cases:
-        lacking = {key: [name for name in _names(wanted) if name not in case] for key, wanted in keys.items()}
+        lacking = {key: [name for name in _names(wanted) if name not in case] for key, wanted in used.items()}
         required = sorted({name for key, names in lacking.items() if key not in optional for name in names})
         if required:
             incomplete.append(f"{_folder(case)} (has {' '.join(case_files(case))}; lacks {' '.join(required)})")
             continue
-        present: Record = {key: _paths(case, wanted) for key, wanted in keys.items() if not lacking[key]}
-        if any(key in present for key in ("image", "label") if key in keys) or not {"image", "label"} & keys.keys():
+        present: Record = {key: _paths(case, wanted) for key, wanted in used.items() if not lacking[key]}
+        if any(key in present for key in ("image", "label") if key in used) or not {"image", "label"} & used.keys():
             records.append({"case": case["case"], **present})
     if incomplete and not skip_incomplete:
         raise InputError(
             incomplete[0].split(" (")[0] if len(incomplete) == 1 else f"{len(incomplete)} cases",
             found="; ".join(incomplete),
-            wanted=_wanted(keys, optional),
+            wanted=_wanted(used, optional),
             remedy="add the missing files, take these cases out of the data set, or choose other modalities",
         )
     if incomplete and records:
@@ -65,7 +66,7 @@ def as_records(
         raise InputError(
             f"{len(cases)} case{'s' * (len(cases) > 1)}",
             found=f"no case with what is needed; the first has {' '.join(case_files(cases[0]))} ({_folder(cases[0])})",
-            wanted=_wanted(keys, optional),
+            wanted=_wanted(used, optional),
             remedy=remedy,
         )
     return records
@@ -80,10 +81,11 @@ def _paths(case: Case, wanted: str | Sequence[str]) -> str | list[str]:
 
 
 def _wanted(keys: Mapping[str, str | Sequence[str]], optional: Sequence[str]) -> str:
-    required = [name for key, wanted in keys.items() if key not in optional for name in _names(wanted)]
-    either = [name for key, wanted in keys.items() if key in optional and key != "mask" for name in _names(wanted)]
-    names, word = (required, " and ") if required else (either, " or ")
-    return f"in each case {word.join(dict.fromkeys(names))}"
+    required = [key for key in keys if key not in optional]
+    either = [] if {"image", "label"} & {*required} else [key for key in ("image", "label") if key in keys]
+    groups = (" or ", either), (" and ", required)
+    names = [word.join(dict.fromkeys(name for key in group for name in _names(keys[key]))) for word, group in groups]
+    return f"in each case {', and '.join(filter(None, names))}"
 
 
 def _folder(case: Case) -> str:

@@ -35,9 +35,10 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
     out: instance norm turns a constant slice into exploding gradients.
 
     Args:
-        data: batch records; those without ``key`` are skipped.
-        transform: deterministic preprocessing of ``{"image": path, "modality": …, "case": …}``: makes ``image`` a
-            volume (C, H, W, D) in [-1, 1] and adds its body mask ``body_image``.
+        data: batch records; those without ``key`` are skipped. A record may name a mask file as ``"body_" + key``.
+        transform: deterministic preprocessing of ``{"image": path, "modality": …, "case": …}``, and ``body_image``
+            where the record names a mask file: makes ``image`` a volume (C, H, W, D) in [-1, 1] and adds its body mask
+            ``body_image``, or puts it in place of the file.
         key: the image's key in ``data``.
         modality: what the images are; the transform's own default without it.
         axis: spatial axis that numbers the slices (2 is axial after orientation to RAS).
@@ -109,13 +110,15 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         return image, body
 
     def _files(self, record: Mapping[str, Any]) -> list[str]:
-        """The files that a volume is made from."""
-        return [str(path) for path in ensure_tuple(record[self.key])]
+        """The files that a volume is made from: its channels and, where the record has one, its mask."""
+        mask = record.get(f"body_{self.key}")
+        return [str(path) for path in (*ensure_tuple(record[self.key]), *ensure_tuple(mask or ()))]
 
     def _sample(self, record: Mapping[str, Any]) -> Sample:
         """The preprocessed record, with the volume ``image`` and its ``body_image``."""
-        named = {} if self.modality is None else {"modality": self.modality}
-        return self.transform({"image": record[self.key], "case": record.get("case"), **named})
+        given = {"modality": self.modality, "body_image": record.get(f"body_{self.key}")}
+        given = {name: value for name, value in given.items() if value is not None}
+        return self.transform({"image": record[self.key], "case": record.get("case"), **given})
 
     def _preprocessed(self, record: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         sample = self._sample(record)

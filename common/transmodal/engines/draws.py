@@ -21,6 +21,10 @@ class Draws(Protocol):
         """Standard normal numbers, (B, *shape)."""
         ...
 
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers drawn uniformly from [0, 1), (B, *shape)."""
+        ...
+
     def integers(self, high: int) -> Tensor:
         """Integers drawn uniformly from 0, ..., ``high - 1``, (B,)."""
         ...

@@ -34,6 +34,13 @@ class SeededNoise:
             row.normal_(generator=generator)
         return numbers.to(self.device)
 
+    def uniform(self, *shape: int) -> Tensor:
+        """Draw uniformly from [0, 1), (N, *shape), float32."""
+        numbers = torch.empty((len(self.generators), *shape), dtype=torch.float32, device="cpu")
+        for row, generator in zip(numbers, self.generators, strict=True):
+            row.uniform_(generator=generator)
+        return numbers.to(self.device)
+
     def integers(self, high: int) -> Tensor:
         """Draw uniformly from 0, ..., ``high - 1``, (N,), int64."""
         numbers = torch.empty(len(self.generators), dtype=torch.int64, device="cpu")

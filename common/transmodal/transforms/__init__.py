@@ -11,6 +11,7 @@ from transmodal.transforms.intensity import (
     ScaleModalityd,
     scale_of,
 )
+from transmodal.transforms.keep_body import KeepBodyd
 from transmodal.transforms.loading import CheckedLoadImaged, ContrastLoadImaged
 from transmodal.transforms.restoring import OnScaleOfd, RestoreModalityd, SplitDeviationd
 
@@ -23,6 +24,7 @@ __all__ = [
     "HounsfieldWindow",
     "IntensityScale",
     "IntensityWindow",
+    "KeepBodyd",
     "NonzeroPercentiles",
     "OnScaleOfd",
     "RestoreModalityd",

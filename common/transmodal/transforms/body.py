@@ -1,4 +1,4 @@
-"""Automatic body mask: threshold, largest component, hole filling.
+"""Body masks, found in the image (threshold, largest component, hole filling) or read from a file.
 
 The mask decides which slices are trained on, where MR percentiles are taken and where errors are measured.
 """
@@ -6,13 +6,15 @@ The mask decides which slices are trained on, where MR percentiles are taken and
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import MapTransform
+from monai.data.utils import to_affine_nd
+from monai.transforms import MapTransform, SpatialResample
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -20,6 +22,8 @@ from skimage.filters import threshold_otsu
 from torch import Tensor
 
 from transmodal.errors import InputError
+from transmodal.transforms.geometry import EnsureVolumed
+from transmodal.transforms.loading import CheckedLoadImaged
 
 __all__ = ["BodyMask", "BodyMaskd"]
 
@@ -91,13 +95,18 @@ class BodyMask:
 class BodyMaskd(MapTransform):
     """Add the body mask of each key (uint8, same grid), unless the sample already has one.
 
+    Where the sample holds the path of a mask file instead, the file is read and laid onto the image's present grid by
+    its position in space, nearest neighbour: whatever was done to the image before, the mask follows. Any value but
+    zero is body.
+
     Args:
         keys: images in physical units, (C, H, W[, D]); one mask for all channels.
         modality: of the images, unless a sample names its own under the key ``modality``.
         body: mask finder of each modality.
-        masks: where the masks go; ``"body_" + key`` by default.
+        masks: where the masks go, or are; ``"body_" + key`` by default.
     Raises:
-        InputError: if ``body`` has no entry for the modality.
+        InputError: if ``body`` has no entry for the modality, or a mask file cannot be read, holds no mask, is empty,
+            or shows no body where the image is.
     """
 
     def __init__(
@@ -118,8 +127,11 @@ class BodyMaskd(MapTransform):
         sample = dict(data)
         find_body = self._finder(sample.get("modality", self.modality))
         for key in self.key_iterator(sample):
-            if self.masks[key] not in sample:
+            given = sample.get(self.masks[key])
+            if given is None:
                 sample[self.masks[key]] = find_body(sample[key])
+            elif isinstance(given, str | Path):
+                sample[self.masks[key]] = _read_mask(given, sample[key])
         return sample
 
     def _finder(self, modality: str) -> BodyMask:
@@ -131,3 +143,29 @@ class BodyMaskd(MapTransform):
                 remedy="choose --source and --target among these, or add an entry to 'body'",
             )
         return self.body[modality]
+
+
+def _read_mask(file: str | Path, image: Tensor) -> MetaTensor:
+    """The mask of a file on the grid of an image (C, H, W[, D]): (1, H, W[, D]), uint8."""
+    read = EnsureVolumed("mask")(CheckedLoadImaged("mask", modality="mask")({"mask": file}))
+    mask, grid = read["mask"], image if isinstance(image, MetaTensor) else MetaTensor(image)
+    spatial, affine = (*image.shape[1:], 1)[:3], to_affine_nd(3, grid.affine)
+    onto = SpatialResample(mode="nearest", padding_mode="zeros", align_corners=False)
+    found = onto((mask > 0).float(), dst_affine=affine, spatial_size=spatial).as_subclass(Tensor) > 0.5
+    if not bool(found.any()):
+        raise InputError(
+            file,
+            found=f"no body where the image is ({_where(mask)}; the image: {_where(grid)})",
+            wanted="a mask of this image",
+            remedy="make the mask from this image, or take it out: the body is then found automatically",
+        )
+    shaped = found.reshape(1, *image.shape[1:]).to(image.device, torch.uint8)
+    return MetaTensor(shaped, meta=grid.meta, applied_operations=[])
+
+
+def _where(image: MetaTensor) -> str:
+    """The corners of a grid that lie farthest apart, in mm."""
+    spatial = torch.tensor((*image.shape[1:], 1)[:3], dtype=torch.float64)
+    affine = torch.as_tensor(to_affine_nd(3, image.affine), dtype=torch.float64)
+    corners = affine[:3, 3], affine[:3, :3] @ (spatial - 1) + affine[:3, 3]
+    return " to ".join("(" + ", ".join(f"{value:.0f}" for value in corner) + ")" for corner in corners) + " mm"

@@ -10,11 +10,12 @@ import pytest
 import torch
 from ignite.handlers import Checkpoint
 from mudiff_bundle.networks import MutualDenoisers
-from mudiff_bundle.task import LENGTH, TranslationTask
+from mudiff_bundle.task import TranslationTask
 from torch import Tensor, nn
 
 from transmodal.checkpoints import load_weights, save_weights
 from transmodal.errors import InputError
+from transmodal.networks.task import LENGTH
 
 TRAINED: dict[str, Any] = {"sources": ("flair", "t2", "t1"), "target": "t1ce", "num_timesteps": 4}
 OTHERS = [

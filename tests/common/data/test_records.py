@@ -88,3 +88,18 @@ def test_of_several_contrasts_the_missing_one_is_named_in_each_case() -> None:
         "/data/p1/t2.mha",
         "/data/p1/t1.mha",
     ]
+
+
+def test_a_key_without_a_modality_is_ignored() -> None:
+    keys = {"image": "mr", "label": "ct", "body_image": None}
+    assert as_records([case("a", "ct", "mr", "mask")], keys) == as_records([case("a", "ct", "mr")], keys)
+
+
+def test_masks_from_files_are_wanted_in_every_case_of_an_unpaired_training() -> None:
+    keys = {"image": "mr", "label": "ct", "body_image": "mask", "body_label": "mask"}
+    cases = [case("a", "mr", "mask"), case("b", "ct")]
+    with pytest.raises(InputError, match=r"/data/b \(has ct; lacks mask\); wanted in each case mr or ct, and mask"):
+        as_records(cases, keys, optional=("image", "label"))
+    assert as_records(cases[:1], keys, optional=("image", "label")) == [
+        {"case": "a", "image": "/data/a/mr.mha", "body_image": "/data/a/mask.mha", "body_label": "/data/a/mask.mha"}
+    ]

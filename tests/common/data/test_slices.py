@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ class Preprocessing:
         body = torch.zeros(1, 4, 5, 6)
         body[..., 2:5] = 1
         return {"image": image, "body_image": body, "modality": sample.get("modality")}
+
+
+def from_mask(sample: dict[str, Any]) -> dict[str, Any]:
+    """Everything is body where a mask file is named; nothing is otherwise."""
+    image = torch.zeros(1, 4, 5, 6)
+    return {"image": image, "body_image": image + float("body_image" in sample)}
 
 
 @pytest.fixture
@@ -99,3 +106,28 @@ def test_the_cache_notices_every_file_of_a_list(records: list[dict[str, str]], t
     Path(records[1]["image"]).write_bytes(b"changed")
     VolumeSlices(both, preprocess, cache_dir=cache)
     assert len(list(Path(cache).glob("*.image.npy"))) == 2
+
+
+@pytest.mark.parametrize("key", ["image", "label"])
+def test_the_mask_file_of_a_record_reaches_the_preprocessing(records: list[dict[str, str]], key: str) -> None:
+    data = [{"case": "a", key: "1.nii", f"body_{key}": "mask.nii"}, {"case": "b", key: "2.nii", "body_other": "x.nii"}]
+    assert len(VolumeSlices(data, from_mask, key=key)) == 6
+
+
+def test_the_cache_notices_another_and_a_changed_mask_file(records: list[dict[str, str]], tmp_path: Path) -> None:
+    cache, masks = str(tmp_path / "cache"), [tmp_path / name for name in ("one.nii", "two.nii")]
+    for mask in masks:
+        mask.write_bytes(b"")
+
+    def volumes_made(**mask: str) -> int:
+        preprocessing = Preprocessing()
+        VolumeSlices([{**records[0], **mask}], preprocessing, cache_dir=cache)
+        return preprocessing.calls
+
+    assert volumes_made() == 1
+    assert volumes_made(body_image=str(masks[0])) == 1
+    assert volumes_made(body_image=str(masks[0])) == 0
+    assert volumes_made(body_image=str(masks[1])) == 1
+    masks[0].write_bytes(b"changed")
+    os.utime(masks[0], ns=(1, 1))
+    assert volumes_made(body_image=str(masks[0])) == 1

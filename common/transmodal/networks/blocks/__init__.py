@@ -5,7 +5,7 @@ from transmodal.networks.blocks.attention import SelfAttention
 from transmodal.networks.blocks.embedding import LatentMapping, TimeEmbedding, sinusoid
 from transmodal.networks.blocks.fir import FIRDownsample, FIRUpsample, PyramidDownsample
 from transmodal.networks.blocks.ncsn import ResidualBlock
-from transmodal.networks.blocks.padding import cropped_to, reflected_to_multiple
+from transmodal.networks.blocks.padding import check_size, cropped_to, reflected_to_multiple
 
 __all__ = [
     "AdaptiveGroupNorm",
@@ -17,6 +17,7 @@ __all__ = [
     "ResidualBlock",
     "SelfAttention",
     "TimeEmbedding",
+    "check_size",
     "cropped_to",
     "reflected_to_multiple",
     "sinusoid",

@@ -1,4 +1,4 @@
-"""Reflection to a size that a network can halve, so that it takes images of any size."""
+"""Sizes that a network can halve: others are reflected up to one, so that it takes any image, or refused."""
 
 from __future__ import annotations
 
@@ -30,6 +30,25 @@ def reflected_to_multiple(image: Tensor, multiple: int) -> Tensor:
         )
     margins = [columns // 2, (columns + 1) // 2, rows // 2, (rows + 1) // 2]
     return F.pad(image, margins, mode="reflect")
+
+
+def check_size(image: Tensor, multiple: int, smallest: int) -> None:
+    """Refuse an image that a network cannot halve and double again to the same size.
+
+    Args:
+        image: (B, C, H, W[, D]).
+        multiple: of each spatial size wanted.
+        smallest: spatial size that the network takes.
+    Raises:
+        ValueError: if a spatial size is no multiple, or too small.
+    """
+    for size in image.shape[2:]:
+        if size % multiple != 0 or size < smallest:
+            raise ValueError(
+                f"found an image of size {list(image.shape[2:])}; wanted multiples of {multiple}, "
+                f"at least {smallest}. Pad the image and crop the result. "
+                "In a bundle, choose `patch` and `smallest` accordingly."
+            )
 
 
 def cropped_to(padded: Tensor, height: int, width: int) -> Tensor:

@@ -13,6 +13,8 @@ from monai.networks.layers.factories import Conv
 from monai.networks.layers.utils import get_norm_layer
 from torch import Tensor, nn
 
+from transmodal.networks.blocks.padding import check_size
+
 Norm = str | tuple[Any, ...]
 
 INSTANCE_NORM: Norm = ("INSTANCE", {"affine": False})
@@ -80,13 +82,7 @@ class ResNetGenerator(nn.Module):
         Raises:
             ValueError: if a size does not fit; the published network would round it up in silence (65 becomes 68).
         """
-        for size in image.shape[2:]:
-            if size % self.size_multiple != 0 or size < self.smallest_size:
-                raise ValueError(
-                    f"found an image of size {list(image.shape[2:])}; wanted multiples of {self.size_multiple}, "
-                    f"at least {self.smallest_size}. Pad the image and crop the result. "
-                    "In a bundle, choose `patch` and `smallest` accordingly."
-                )
+        check_size(image, self.size_multiple, self.smallest_size)
         features = self.stem(image)
         for down in self.down:
             features = down(features)

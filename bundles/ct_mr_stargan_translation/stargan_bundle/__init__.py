@@ -1,0 +1,5 @@
+"""StarGAN among two or more modalities: the code of this bundle alone."""
+
+import transmodal
+
+transmodal.require("0.1", by=__name__)

@@ -1,0 +1,109 @@
+"""What a derived image keeps of its source: patient, study, frame of reference and place, nothing of the acquisition.
+
+Values are decoded by the source's character set and written in UTF-8; those that break the standard's limits are
+repaired, unless they tell whose image it is. Private attributes are left behind.
+Source: DICOM PS3.3 C.7.1.1 (Patient), C.7.2 (Study), C.7.4.1 (Frame of Reference); limits PS3.5 table 6.2-1.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pydicom
+from pydicom import DataElement, Dataset
+from pydicom.config import RAISE
+from pydicom.valuerep import validate_value
+
+__all__ = ["inherited", "quirks"]
+
+IDENTITY = ("PatientName", "PatientID", "AccessionNumber", "StudyInstanceUID", "FrameOfReferenceUID")
+"""Kept even where they break a limit: changed, they would part the new series from its patient or study."""
+
+REQUIRED = (  # type 2: present, though possibly empty
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+    *("PositionReferenceIndicator", "PatientPosition"),
+)
+OPTIONAL = (
+    *("IssuerOfPatientID", "PatientAge", "PatientSize", "PatientWeight", "ResponsiblePerson"),
+    *("PatientSpeciesDescription", "PatientSpeciesCodeSequence", "PatientBreedDescription", "PatientBreedCodeSequence"),
+    *("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence"),
+    *("LongitudinalTemporalInformationModified", "TimezoneOffsetFromUTC"),
+    *("StudyInstanceUID", "StudyDescription", "FrameOfReferenceUID", "BodyPartExamined", "Laterality"),
+    *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
+)
+LIMITS = {"CS": 16, "SH": 16, "LO": 64, "ST": 1024, "LT": 10240}
+"""Characters of the text types that may be shortened."""
+
+
+def inherited(header: Dataset) -> Dataset:
+    """The attributes of a source image that its derived image shares, valid and in UTF-8."""
+    kept, _ = _kept(header)
+    return kept
+
+
+def quirks(headers: Iterable[Dataset]) -> list[str]:
+    """A sentence for each inherited value that breaks a limit of the standard, and what becomes of it."""
+    return list(dict.fromkeys(note for header in headers for note in _kept(header)[1]))
+
+
+def _kept(header: Dataset) -> tuple[Dataset, list[str]]:
+    kept, notes = Dataset(), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of each value that is repaired here
+        for keyword in (*REQUIRED, *OPTIONAL):
+            if keyword in header:
+                element = _element(header[keyword], notes)
+                if not element.is_empty or keyword in REQUIRED:
+                    kept.add(element)
+            elif keyword in REQUIRED:
+                setattr(kept, keyword, None)
+    return kept, notes
+
+
+def _element(element: DataElement, notes: list[str]) -> DataElement:
+    if element.VR == "SQ":
+        return DataElement(element.tag, "SQ", [_public(item, notes) for item in element.value])
+    if element.VR in ("OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT", "US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"):
+        return DataElement(element.tag, element.VR, element.value)
+    values = [str(value) for value in _listed(element.value)]
+    if element.keyword in IDENTITY:
+        new = values
+    else:
+        new = [_repaired(element.VR, value) for value in values]
+    for old, now in zip(values, new, strict=True):
+        if not _valid(element.VR, old):
+            fate = f"written as {now!r}" if now != old else "kept, since it identifies"
+            notes.append(f"{element.name} {old!r} ({len(old)} characters) is not a valid {element.VR}: {fate}")
+    return DataElement(element.tag, element.VR, new if len(new) > 1 else "".join(new))
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, pydicom.multival.MultiValue) else [value]
+
+
+def _public(item: Dataset, notes: list[str]) -> Dataset:
+    public = Dataset()
+    for element in item:
+        if not element.tag.is_private:
+            public.add(_element(element, notes))
+    return public
+
+
+def _repaired(vr: str, value: str) -> str:
+    """The value if it is valid, else in capitals or shortened if that makes it valid, else nothing."""
+    shorter = value[: LIMITS.get(vr, len(value))].strip()
+    candidates = (value, shorter, shorter.upper()) if vr in LIMITS else (value,)
+    return next((candidate for candidate in candidates if _valid(vr, candidate)), "")
+
+
+def _valid(vr: str, value: str) -> bool:
+    try:
+        validate_value(vr, value, RAISE)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,55 @@
+"""What an image series must not be: another model's output, marked with text, or of several patients.
+
+Source: DICOM PS3.3 C.7.6.1 (General Image: Burned In Annotation), C.12.1 (SOP Common: Synthetic Data).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pydicom
+
+from transmodal.errors import InputError
+
+__all__ = ["check_one_patient", "check_origin"]
+
+ONE_OF = {"PatientID": "patients", "StudyInstanceUID": "studies", "FrameOfReferenceUID": "frames of reference"}
+
+
+def check_origin(where: str, headers: Sequence[pydicom.Dataset]) -> None:
+    """Refuse synthetic images and images with text in their pixels.
+
+    A translation of a translation adds one model's inventions to another's and tells nothing of the patient. Text would
+    be translated as if it were anatomy, and a name in it would pass into the output.
+    """
+    if marked := _count(headers, "SyntheticData"):
+        raise InputError(
+            where,
+            found=f"synthetic data, the output of a model ({marked} of {len(headers)} images are marked so)",
+            wanted="images from a scanner",
+            remedy="translate the series it was made from; its Source Image Sequence (0008,2112) names the images",
+        )
+    if marked := _count(headers, "BurnedInAnnotation"):
+        raise InputError(
+            where,
+            found=f"text burnt into the pixels ({marked} of {len(headers)} images are marked so)",
+            wanted="images without annotation",
+            remedy="export the original series; if the mark is wrong, set Burned In Annotation (0028,0301) to NO",
+        )
+
+
+def _count(headers: Sequence[pydicom.Dataset], keyword: str) -> int:
+    return sum(str(header.get(keyword, "")) == "YES" for header in headers)
+
+
+def check_one_patient(where: str, headers: Sequence[pydicom.Dataset]) -> None:
+    """Refuse files that share a Series Instance UID but not patient, study or frame of reference."""
+    for keyword, several in ONE_OF.items():
+        values = sorted({str(header.get(keyword, "") or "") for header in headers})
+        if len(values) > 1:
+            raise InputError(
+                where,
+                found=f"one series with {len(values)} {several} ({', '.join(map(repr, values[:3]))})",
+                wanted=f"one value of {keyword}",
+                remedy="export the series again; files of several were mixed, or changed by an anonymiser",
+            )

@@ -1,0 +1,56 @@
+"""Pixels in physical units.
+
+Source: DICOM PS3.3 C.11.1 (Modality LUT) and C.7.6.16.2.9 (Pixel Value Transformation, per frame).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+
+from transmodal.errors import InputError
+
+__all__ = ["physical"]
+
+
+def physical(dataset: pydicom.Dataset) -> NDArray[np.float32]:
+    """The values of a grey image in physical units (HU for CT), (frames, rows, columns).
+
+    Raises:
+        InputError: if the pixels cannot be decoded.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # bytes of padding behind the pixels are common and harmless
+            stored = dataset.pixel_array.astype(np.float64)
+    except (ValueError, AttributeError, RuntimeError, NotImplementedError) as error:
+        raise InputError(
+            Path(str(dataset.get("filename", "a DICOM file"))),
+            found=f"pixels that cannot be decoded ({str(error).splitlines()[0]})",
+            wanted="uncompressed or RLE pixels, or a decoder for this compression",
+            remedy="decompress the series, for example with gdcmconv --raw, or install pylibjpeg",
+        ) from error
+    frames = stored.reshape(-1, int(dataset.Rows), int(dataset.Columns))
+    groups: Iterable[Any] = dataset.get("PerFrameFunctionalGroupsSequence") or [pydicom.Dataset()] * len(frames)
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
+    rescaled = [
+        frame * slope + intercept
+        for frame, (slope, intercept) in zip(
+            frames, (_rescale((group, shared, dataset)) for group in groups), strict=True
+        )
+    ]
+    return np.stack(rescaled).astype(np.float32)
+
+
+def _rescale(places: Iterable[pydicom.Dataset]) -> tuple[float, float]:
+    for place in places:
+        inner: Any = (place.get("PixelValueTransformationSequence") or [place])[0]
+        if inner.get("RescaleSlope") is not None:
+            return float(inner.RescaleSlope), float(inner.get("RescaleIntercept", 0) or 0)
+    return 1.0, 0.0

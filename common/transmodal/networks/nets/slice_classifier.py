@@ -1,0 +1,109 @@
+"""A small residual CNN that names the class of an image, and the calibration that lets it abstain.
+
+Temperature scaling: Guo et al., On Calibration of Modern Neural Networks, ICML 2017 (arXiv:1706.04599, section 4.2).
+Answering only above a confidence: Chow, On optimum recognition error and reject tradeoff, 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from monai.networks.layers import Conv, Pool
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["CalibratedClassifier", "SliceClassifier"]
+
+
+class SliceClassifier(nn.Module):
+    """Stages that each halve the image and add a residual pair of convolutions, then the mean over space and a layer.
+
+    Group norm keeps every image to itself, so that an answer depends neither on the batch nor on running statistics.
+
+    Args:
+        num_classes: K.
+        in_channels: channels of the image.
+        spatial_dims: 2 for slices, 3 for volumes.
+        channels: width of each stage.
+        groups: of the group norm; divides every width.
+        dropout: probability in front of the last layer.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 2,
+        in_channels: int = 1,
+        spatial_dims: int = 2,
+        channels: Sequence[int] = (16, 32, 64, 96),
+        groups: int = 8,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        widths = [in_channels, *channels]
+        self.stages = nn.ModuleList(
+            Stage(before, after, spatial_dims, groups) for before, after in zip(widths, channels, strict=False)
+        )
+        self.pool = Pool[Pool.ADAPTIVEAVG, spatial_dims](1)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(widths[-1], num_classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, K) of ``image``, (B, in_channels, H, W[, D]) in [-1, 1]."""
+        features = image
+        for stage in self.stages:
+            features = stage(features)
+        return self.head(self.dropout(self.pool(features).flatten(1)))
+
+
+class Stage(nn.Module):
+    """Half the size: a strided convolution, then two convolutions around which a shortcut runs."""
+
+    def __init__(self, in_channels: int, channels: int, spatial_dims: int, groups: int) -> None:
+        super().__init__()
+        conv = Conv[Conv.CONV, spatial_dims]
+        self.down = conv(in_channels, channels, kernel_size=3, stride=2, padding=1, bias=False)
+        self.down_norm = nn.GroupNorm(groups, channels)
+        self.first = conv(channels, channels, kernel_size=3, padding=1, bias=False)
+        self.first_norm = nn.GroupNorm(groups, channels)
+        self.second = conv(channels, channels, kernel_size=3, padding=1, bias=False)
+        self.second_norm = nn.GroupNorm(groups, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        halved = functional.relu(self.down_norm(self.down(features)))
+        residual = functional.relu(self.first_norm(self.first(halved)))
+        return functional.relu(halved + self.second_norm(self.second(residual)))
+
+
+class CalibratedClassifier(nn.Module):
+    """A classifier with what was fixed on validation data: a temperature, and the probability below which it abstains.
+
+    Both are buffers, so they travel with the weights.
+
+    Args:
+        classifier: from (B, C, H, W[, D]) to logits (B, K).
+        temperature: the logits are divided by it.
+        threshold: a mean probability below it is no answer, in [0.5, 1].
+    """
+
+    temperature: Tensor
+    threshold: Tensor
+
+    def __init__(self, classifier: nn.Module, temperature: float = 1.0, threshold: float = 0.8) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.register_buffer("temperature", torch.tensor(float(temperature)))
+        self.register_buffer("threshold", torch.tensor(float(threshold)))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, K) before calibration, which is what a loss takes; :meth:`scores` makes use of them."""
+        return self.classifier(image)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Calibrated probabilities of logits (B, K) and, last, the score of no answer: (B, K + 1).
+
+        The answer is the class of the largest score. As the score of no answer is the threshold itself, this also holds
+        for the mean over several images, and the threshold need not be known to whoever decides.
+        """
+        probabilities = torch.softmax(logits.float() / self.temperature, dim=1)
+        return torch.cat([probabilities, self.threshold.expand(len(logits), 1)], dim=1)
