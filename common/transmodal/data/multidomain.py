@@ -50,7 +50,7 @@ def domain_keys(domains: Sequence[str], source: str, target: str, masks: str | N
         raise InputError(
             "configuration ids 'source' and 'target'",
             found=f"{source!r} to {target!r}",
-            wanted=f"two different ones of {', '.join(domains)}",
+            wanted=f"{source} and {target} to be two different ones of the domains {', '.join(domains)}",
             remedy="choose --source and --target among 'domains', or add the modality to them",
         )
     keys = {"image": source, "label": target, **{name: name for name in domains if name not in (source, target)}}
@@ -69,11 +69,13 @@ class DomainSlices(Dataset[dict[str, Tensor | int]]):
         transform: deterministic preprocessing, applied once to each volume (see :class:`VolumeSlices`).
         keys: modality of each key, as :func:`domain_keys` makes it.
         domains: the modalities in the order of the network's labels.
+        check: called as ``check(data, keys, volumes)`` to refuse domains that are not what they claim to be, such as
+            :func:`~transmodal.data.check_domains`.
         augmentation: random transforms of ``{"image": (C + 1, H, W), "body": (1, H, W)}``, the last channel of
             ``image`` being the body; it must make all slices of one size if they are to be batched.
         slices: further arguments of :class:`VolumeSlices`.
     Raises:
-        InputError: if a file is unusable, or a domain has no slice with enough body.
+        InputError: if a file is unusable, a domain has no slice with enough body, or two domains are one.
     """
 
     def __init__(
@@ -83,11 +85,15 @@ class DomainSlices(Dataset[dict[str, Tensor | int]]):
         keys: Mapping[str, str],
         domains: Sequence[str],
         augmentation: Compose | None = None,
+        check: Callable[..., None] | None = None,
         **slices: Any,
     ) -> None:
         self.data, self.transform, self.augmentation, self.names = data, transform, augmentation, tuple(domains)
         key_of = {modality: key for key, modality in keys.items()}
         self.domains = [VolumeSlices(data, transform, key=key_of[name], modality=name, **slices) for name in self.names]
+        if check is not None:
+            volumes = {name: domain.volumes for name, domain in zip(self.names, self.domains, strict=True)}
+            check(data, keys, volumes)
 
     @property
     def lengths(self) -> tuple[int, ...]:

@@ -29,8 +29,6 @@ class Task(nn.Module):
         InputError: if the text is longer than ``LENGTH`` bytes.
     """
 
-    description: Tensor
-
     def __init__(self, text: str, remedy: str) -> None:
         super().__init__()
         self.remedy = remedy
@@ -42,17 +40,17 @@ class Task(nn.Module):
         self.register_buffer("description", torch.frombuffer(bytearray(padded), dtype=torch.uint8).clone())
 
     def __str__(self) -> str:
-        return _read(self.description)
+        return _read(self.get_buffer("description"))
 
     def extra_repr(self) -> str:
         """The task in words, for ``print(network)``."""
-        return _read(self.description)
+        return _read(self.get_buffer("description"))
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:  # the one place that every way of loading weights passes through
         given = state_dict.get(f"{prefix}description")
-        if isinstance(given, Tensor) and given.shape == self.description.shape:
+        if isinstance(given, Tensor) and given.shape == self.get_buffer("description").shape:
             theirs = _read(given)
             if theirs != str(self):
                 raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -27,9 +28,9 @@ def prepared(sample: dict[str, Any]) -> dict[str, Any]:
     return {"image": level * body + torch.arange(depth) / 100, "body_image": body}
 
 
-def make(augmentation: Compose | None = None) -> DomainSlices:
+def make(augmentation: Compose | None = None, **options: Any) -> DomainSlices:
     data = [{"case": "p1", "image": "1/t1.nii", "label": "1/ct.nii"}, {"case": "p2", "t2": "2/t2.nii"}]
-    return DomainSlices(data, prepared, keys=KEYS, domains=DOMAINS, augmentation=augmentation)
+    return DomainSlices(data, prepared, keys=KEYS, domains=DOMAINS, augmentation=augmentation, **options)
 
 
 def epoch(dataset: DomainSlices, number: int, **ranks: int) -> list[tuple[int, ...]]:
@@ -93,6 +94,15 @@ def test_a_plain_loader_meets_every_domain_and_never_its_own_target() -> None:
     assert all(item["domain"] != item["target"] for item in items)
 
 
+def test_domains_are_checked_with_their_volumes() -> None:
+    def refuse(data: Any, keys: Any, volumes: Any) -> None:
+        assert keys == KEYS
+        raise ValueError({name: len(each) for name, each in volumes.items()})
+
+    with pytest.raises(ValueError, match=re.escape("{'ct': 1, 't1': 1, 't2': 1}")):
+        make(check=refuse)
+
+
 def test_keys_are_a_direction_and_further_domains() -> None:
     assert domain_keys(["ct", "t1", "t2"], source="t1", target="ct") == KEYS
 
@@ -110,5 +120,5 @@ def test_one_domain_cannot_be_translated(domains: Any) -> None:
 
 @pytest.mark.parametrize(("source", "target"), [("ct", "ct"), ("pet", "ct"), ("ct", "pet")])
 def test_a_direction_leads_from_one_domain_to_another(source: str, target: str) -> None:
-    with pytest.raises(InputError, match="two different ones of ct, mr"):
+    with pytest.raises(InputError, match="two different ones of the domains ct, mr"):
         domain_keys(["ct", "mr"], source=source, target=target)

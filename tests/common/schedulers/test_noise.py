@@ -12,9 +12,9 @@ SEEDS = [3, 1, 4, 15, 92]
 
 
 def draws(seeds: list[int]) -> tuple[Tensor, ...]:
-    """Several draws in a row, small and large ones, of both kinds."""
+    """Several draws in a row, small and large ones, of every kind."""
     noise = SeededNoise(seeds)
-    return noise.normal(1, 8, 9), noise.integers(1000), noise.normal(5), noise.normal(), noise.integers(2**40)
+    return noise.normal(1, 8, 9), noise.integers(1000), noise.uniform(5), noise.normal(), noise.integers(2**40)
 
 
 def test_a_batch_draws_what_its_samples_draw_one_by_one() -> None:
@@ -61,6 +61,13 @@ def test_normal_numbers_have_zero_mean_and_unit_variance_over_seeds_and_pixels()
     assert field.mean().abs() < 0.03  # 4 standard errors
     assert (field.std() - 1).abs() < 0.02
     assert (field.mean(dim=1).std() - 0.1).abs() < 0.02  # samples are independent of each other
+
+
+def test_uniform_numbers_fill_the_unit_interval_evenly() -> None:
+    field = SeededNoise([mixed(0, sample) for sample in range(200)]).uniform(100)
+    assert (field.dtype, field.min() >= 0, field.max() < 1) == (torch.float32, True, True)
+    assert (field.flatten().histc(4, 0, 1) / field.numel() - 0.25).abs().max() < 0.02  # 6 standard deviations
+    assert torch.corrcoef(field[:, :2].T)[0, 1].abs() < 0.25  # draws of one sample are independent
 
 
 def test_integers_are_uniform_below_their_bound() -> None:

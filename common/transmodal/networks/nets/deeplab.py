@@ -251,16 +251,14 @@ def _stage(spatial_dims: int, in_channels: int, out_channels: int, kernel_size: 
 
 
 def _dilate(stage: nn.Sequential, before: int, after: int) -> None:
-    """Dilate a stage of a ResNet by ``after`` instead of striding it; ``before`` is the dilation in front of it."""
-    dilation = before
-    for module in stage.modules():  # in the order in which the image passes; the shortcuts are 1 × 1
-        if not isinstance(module, nn.modules.conv._ConvNd):
-            continue
-        strided = max(module.stride) > 1
-        module.stride = tuple(1 for _ in module.stride)
-        if max(module.kernel_size) > 1:
-            module.dilation = module.padding = tuple(dilation for _ in module.kernel_size)
-            dilation = after if strided else dilation
+    """Dilate a stage of a ResNet instead of striding it, from ``before``, the dilation in front of it, to ``after``."""
+    convolutions = [module for module in stage.modules() if isinstance(module, nn.modules.conv._ConvNd)]
+    dilation = before  # of the first 3 × 3, the one that was strided
+    for convolution in convolutions:
+        convolution.stride = tuple(1 for _ in convolution.stride)
+        if max(convolution.kernel_size) > 1:
+            convolution.dilation = convolution.padding = tuple(dilation for _ in convolution.kernel_size)
+            dilation = after
 
 
 def _rates(output_stride: int) -> tuple[int, ...]:

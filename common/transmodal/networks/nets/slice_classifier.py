@@ -17,7 +17,7 @@ __all__ = ["CalibratedClassifier", "SliceClassifier"]
 
 
 class SliceClassifier(nn.Module):
-    """Stages that each halve the image and add a residual pair of convolutions, then the mean over space and a layer.
+    """Stages that each halve the image and add a residual pair of convolutions, then what there is on average and at most.
 
     Group norm keeps every image to itself, so that an answer depends neither on the batch nor on running statistics.
 
@@ -37,23 +37,26 @@ class SliceClassifier(nn.Module):
         spatial_dims: int = 2,
         channels: Sequence[int] = (16, 32, 64, 96),
         groups: int = 8,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         widths = [in_channels, *channels]
         self.stages = nn.ModuleList(
             Stage(before, after, spatial_dims, groups) for before, after in zip(widths, channels, strict=False)
         )
-        self.pool = Pool[Pool.ADAPTIVEAVG, spatial_dims](1)
+        self.mean = Pool[Pool.ADAPTIVEAVG, spatial_dims](1)
+        self.most = Pool[Pool.ADAPTIVEMAX, spatial_dims](1)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(widths[-1], num_classes)
+        self.head = nn.Linear(2 * widths[-1], num_classes)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, K) of ``image``, (B, in_channels, H, W[, D]) in [-1, 1]."""
         features = image
         for stage in self.stages:
             features = stage(features)
-        return self.head(self.dropout(self.pool(features).flatten(1)))
+        pooled = torch.cat([self.mean(features), self.most(features)], dim=1).flatten(1)
+        logits: Tensor = self.head(self.dropout(pooled))
+        return logits
 
 
 class Stage(nn.Module):
@@ -97,7 +100,8 @@ class CalibratedClassifier(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, K) before calibration, which is what a loss takes; :meth:`scores` makes use of them."""
-        return self.classifier(image)
+        logits: Tensor = self.classifier(image)
+        return logits
 
     def scores(self, logits: Tensor) -> Tensor:
         """Calibrated probabilities of logits (B, K) and, last, the score of no answer: (B, K + 1).

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from transmodal.networks.blocks import cropped_to, reflected_to_multiple
+from transmodal.networks.blocks import check_size, cropped_to, reflected_to_multiple
 
 
 def test_an_image_that_fits_is_returned_itself() -> None:
@@ -41,3 +41,14 @@ def test_an_image_too_small_to_be_mirrored_is_refused(size: tuple[int, int]) -> 
 
 def test_the_smallest_image_that_can_be_mirrored_is_taken() -> None:
     assert reflected_to_multiple(torch.zeros(1, 1, 12, 12), 32).shape == (1, 1, 32, 32)
+
+
+@pytest.mark.parametrize("size", [(18, 16), (16, 17), (4, 16), (16, 16, 6)])
+def test_a_size_that_is_no_multiple_or_too_small_is_refused(size: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"found an image of size .*; wanted multiples of 4, at least 8.*`patch`"):
+        check_size(torch.zeros(1, 1, *size), multiple=4, smallest=8)
+
+
+@pytest.mark.parametrize("size", [(8, 12), (16, 8, 20)])
+def test_a_size_that_fits_is_not_refused(size: tuple[int, ...]) -> None:
+    check_size(torch.zeros(1, 1, *size), multiple=4, smallest=8)
