@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +151,23 @@ def split_and_check(
         print(f"\nnothing written; add --output {LIST_NAME}")
 
 
+def check_flags(program: Callable[..., None], unknown: Collection[str], switches: Mapping[str, Any]) -> None:
+    """Refuse flags that do not exist, which fire would tell of only after all is done, and words for True and False.
+
+    Raises:
+        InputError: naming them.
+        SystemExit: with status 0 after printing the program's help, if one of them asks for it.
+    """
+    if "help" in unknown:  # which fire hands over, as any flag it does not know
+        fire.Fire(program, command=["--", "--help"])
+    if unknown:
+        names = ", ".join(f"--{name}" for name in sorted(unknown))
+        raise InputError(names, found="an unknown flag", wanted="a flag of --help", remedy="correct or remove it")
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise InputError(name, found=repr(value), wanted="True or False", remedy="mind the capital letter")
+
+
 def main(
     dataset_dir: str | None = None,
     *classes: str,
@@ -201,7 +218,7 @@ def main(
     held_out, options = (validation, test, seed), {"window": window, "patient": patient, "paired": paired}
     options |= {"slice_thickness": slice_thickness, "slices_per_case": slices_per_case}
     try:
-        _check_flags(other, {"--check": check, "--force": force})
+        check_flags(main, set(other) - {"from"}, {"--check": check, "--force": force})
         if other.get("from") == "help":
             print(LAYOUTS)
         elif "from" in other:
@@ -227,16 +244,6 @@ def _warn(warnings: Sequence[str]) -> None:
 def _shares(validation: Any, test: Any, default: float) -> tuple[float | list[str], float | list[str]]:
     validation, test = (default if value is None else value for value in (validation, test))
     return share(validation, "--validation"), share(test, "--test")
-
-
-def _check_flags(other: dict[str, Any], switches: dict[str, Any]) -> None:
-    unknown = sorted(set(other) - {"from"})
-    if unknown:
-        names = ", ".join(f"--{name}" for name in unknown)
-        raise InputError(names, found="an unknown flag", wanted="a flag of --help", remedy="correct or remove it")
-    for name, value in switches.items():
-        if not isinstance(value, bool):
-            raise InputError(name, found=repr(value), wanted="True or False", remedy="mind the capital letter")
 
 
 def _modalities(classes: Sequence[str], a: str | None, b: str | None) -> dict[str, str]:

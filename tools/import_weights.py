@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,7 @@ from importing.layers import Layers, importing_bundle
 from importing.writing import check_new, usage, write_overlay
 from transmodal.checkpoints import Published, match, read_checkpoint, save_weights
 from transmodal.errors import InputError
+from transmodal.trained_range import range_beside
 
 __all__ = ["continue_training", "import_weights", "main"]
 
@@ -61,6 +63,7 @@ def import_weights(
     if changes:
         write_overlay(overlay, changes)
     save_weights(weights, output)
+    range_beside(output).unlink(missing_ok=True)  # of the weights that were there before
     wrote = f"wrote {' and '.join(map(str, outputs))}"
     return "\n".join([*report, wrote, usage(home.root, output, *laid, *outputs[1:])])
 
@@ -70,7 +73,7 @@ def _imported(
 ) -> tuple[dict[str, Tensor], dict[str, Any], list[str]]:
     """Weights for the whole network, what they change in the config, and what became of every tensor."""
     given.check_ids()
-    configured = given.build(given.network_def)
+    configured = replace(given, ids={}).build(given.network_def)  # ids may go with the checkpoint's network alone
     carried = [name for name, child in configured.named_children() if next(child.parameters(), None) is None]
     roles = [name for name, _ in configured.named_children() if name not in carried]
     _check_roles(given.bundle.name, wanted=roles, found=list(checkpoints))

@@ -21,11 +21,11 @@ from monai.bundle.utils import merge_kv
 os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
 from contract import STATIC, Bundle, configs, run_checks
 from contract.bundle import CORE, files_of
-from contract.files import sha256
 from contract.running import network_of
 from format_json import format_text, load
 from transmodal.checkpoints import MAKE_WEIGHTS, load_weights
 from transmodal.errors import InputError
+from transmodal.files import sha256_of
 from verify import ROOT, find_bundles
 
 WEIGHTS, LARGE_FILES = "models/model.pt", "large_files.yml"
@@ -82,7 +82,7 @@ def _publish(bundle: Bundle, content: Content, output: Path, source_url: str | N
     archive, partial = output / f"{name}.zip", output / f".{name}.zip.partial"
     try:
         _write(partial, bundle.name, content)
-        checksum = sha256(partial)
+        checksum = sha256_of(partial)
         info = _model_info(output, name, checksum, source_url or archive.resolve().as_uri())
         partial.replace(archive)
     finally:
@@ -187,7 +187,7 @@ def _with_weights(bundle: Bundle, content: Content, path: Path, hosted_url: str 
         load_weights(network_of(bundle), path)
     if not hosted_url:
         return {**{name: source for name, source in content.items() if name != LARGE_FILES}, WEIGHTS: path}
-    entry = {"path": WEIGHTS, "url": hosted_url, "hash_val": sha256(path), "hash_type": "sha256"}
+    entry = {"path": WEIGHTS, "url": hosted_url, "hash_val": sha256_of(path), "hash_type": "sha256"}
     lines = [f"{'- ' if key == 'path' else '  '}{key}: {json.dumps(value)}" for key, value in entry.items()]
     return {**content, LARGE_FILES: "\n".join(["large_files:", *lines, ""]).encode()}
 

@@ -27,13 +27,8 @@ MAKE_WEIGHTS = (
 )
 
 _SCALAR: Any = np.float64().__reduce__()[0]
-NUMBERS: tuple[Any, ...] = (
-    _SCALAR,
-    (_SCALAR, "numpy.core.multiarray.scalar"),  # its name in NumPy 1
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int64)),
-)
-"""What a NumPy number is unpickled by; trainings keep their best score as one."""
+NUMBERS = [_SCALAR, (_SCALAR, "numpy.core.multiarray.scalar"), np.dtype, *map(type, map(np.dtype, ("f4", "f8", "i8")))]
+"""What numbers of NumPy, in its version 1 too, are unpickled by; trainings keep their best score as one."""
 
 
 @dataclass(frozen=True)

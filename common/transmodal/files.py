@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from transmodal.errors import InputError
 
-__all__ = ["visible", "write_atomically"]
+__all__ = ["sha256_of", "visible", "write_atomically"]
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
@@ -40,3 +41,9 @@ def visible(folder: Path) -> list[Path]:
             wanted="an existing folder",
             remedy="check the spelling of the path and who may read it",
         ) from error
+
+
+def sha256_of(path: str | Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from tests.bundles.conftest import Trained
-from tests.bundles.tiny import SPLIT, TINY, Direction, files_below, run
+from tests.bundles.tiny import BUNDLES, SPLIT, TINY, Direction, files_below, run
 from transmodal.errors import InputError
 
 Change = Callable[[Path], None]
@@ -153,6 +153,12 @@ class Attempt:
 def chain(error: BaseException | None) -> list[BaseException]:
     """An error, what it was raised from, and so on."""
     return [] if error is None else [error, *chain(error.__cause__)]
+
+
+@pytest.fixture(scope="session", params=[path for path in BUNDLES if path.name in TINY and TINY[path.name].directions], ids=named)
+def bundle(request: pytest.FixtureRequest) -> Path:
+    """Each bundle that makes images; what a classification refuses is tested with it."""
+    return request.param
 
 
 @pytest.fixture

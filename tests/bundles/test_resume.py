@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.bundles.conftest import Trained
-from tests.bundles.tiny import SPLIT, STATE, files_below, run
+from tests.bundles.tiny import SPLIT, STATE, TINY, files_below, run
 from tests.common.handlers.test_resume import assert_same
 
 EVENTS = "events.out.tfevents"
@@ -92,11 +92,12 @@ def test_better_weights_of_an_earlier_epoch_are_not_replaced(trained: Trained, t
     place = Place(trained, tmp_path)
     place.train(1)
     first, saved = place.weights.read_bytes(), place.saved()
-    saved["state"]["best"]["best"] = -1.0  # below any error
+    unbeatable = TINY[trained.bundle.name].unbeatable
+    saved["state"]["best"]["best"] = unbeatable
     torch.save(saved, place.state)
     place.train(2)
     assert place.weights.read_bytes() == first
-    assert place.saved()["state"]["best"] == {"best": -1.0, "epoch": 1}
+    assert place.saved()["state"]["best"] == {"best": unbeatable, "epoch": 1}
 
 
 def test_a_finished_training_leaves_every_file_as_it_was(

@@ -54,6 +54,7 @@ class Tiny:
             the gradient, no image pools, a learning rate so small that rounding stays rounding.
         slices: whether it also translates a single slice.
         deviation: whether it writes a map of its uncertainty beside every image.
+        unbeatable: a value of the validation metric that no training reaches.
     """
 
     network: Mapping[str, Any]
@@ -64,9 +65,44 @@ class Tiny:
     comparable: Mapping[str, Any]
     slices: bool = True
     deviation: bool = False
+    unbeatable: float = -1.0
 
 
 TINY = {
+    "ct_mr_body_segmentation": Tiny(
+        network={
+            "layers": [1, 1, 1, 1],
+            "widths": [4, 4, 8, 8],
+            "aspp_channels": 8,
+            "low_level_channels": 4,
+            "pixdim": [12.0, 12.0, -1.0],
+            "patch": [24, 24],
+            "label_from": "mask",
+        },
+        training={
+            "batch_size": 2,
+            "max_epochs": 2,
+            "train#trainer#max_epochs": 1,
+            "val_interval": 1,
+            "learning_rate": 0.02,
+        },
+        directions=(Direction(("mr",), "mask", {"source": "mr"}), Direction(("ct",), "mask", {"source": "ct"})),
+        phantoms={"shape": (24, 26, 2), "modalities": ("ct", "mr", "mask")},
+        unknown={"source": "pet"},
+        comparable={
+            "adam": {"_target_": "torch.optim.SGD", "_mode_": "callable", "lr": 5e-5},
+            "loss#batch": False,
+            "network_def": {  # batch norm sees the images of one process
+                "_target_": "UNet",
+                "spatial_dims": 2,
+                "in_channels": 1,
+                "out_channels": 2,
+                "channels": [4, 8],
+                "strides": [2],
+            },
+        },
+        unbeatable=2.0,
+    ),
     "ct_mr_cyclegan_translation": Tiny(
         network={"channels": 4, "num_blocks": 1, "pixdim": [12.0, 12.0, -1.0]},
         training={
@@ -98,6 +134,14 @@ TINY = {
         directions=(Direction(("mr",), "ct", {"source": "mr"}), Direction(("ct",), "mr", {"source": "ct"})),
         phantoms={"shape": (24, 26, 2), "modalities": ("ct", "mr", "mask")},
         unknown={"source": "pet"},
+        comparable={"adam": {"_target_": "torch.optim.SGD", "_mode_": "callable", "lr": 5e-5}},
+    ),
+    "ct_mr_modality_classification": Tiny(
+        network={"channels": [8, 8], "blocks": [0, 1], "size": 16},
+        training={"draws_per_image": 1, "batch_size": 1, "max_epochs": 2, "val_interval": 1, "train#trainer#max_epochs": 1},
+        directions=(),
+        phantoms={"shape": (24, 26, 2), "modalities": ("ct", "mr", "mask")},
+        unknown={},
         comparable={"adam": {"_target_": "torch.optim.SGD", "_mode_": "callable", "lr": 5e-5}},
     ),
     "ct_mr_syndiff_translation": Tiny(
@@ -166,7 +210,12 @@ TINY = {
 }
 """One row per bundle, by its name."""
 
-WRITTEN = {"ct": (np.int16, -1000, 2000), "mr": (np.float32, 0, 1000), "t1ce": (np.float32, 0, 1000)}
+WRITTEN = {
+    "ct": (np.int16, -1000, 2000),
+    "mr": (np.float32, 0, 1000),
+    "t1ce": (np.float32, 0, 1000),
+    "mask": (np.uint8, 0, 1),
+}
 """Of each modality that is made: type in the file, bounds of its values in HU or on the documented scale."""
 
 

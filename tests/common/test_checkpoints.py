@@ -72,6 +72,19 @@ def test_a_file_of_anything_but_tensors_is_refused_with_a_remedy(tmp_path: Path,
         read_checkpoint(tmp_path / "net.pth")
 
 
+@pytest.mark.parametrize("numpy", ["numpy._core.multiarray", "numpy.core.multiarray"])
+def test_a_best_score_that_numpy_computed_does_not_stand_in_the_way(tmp_path: Path, numpy: str) -> None:
+    """A published DeepLabV3+ keeps its score as ``numpy.float64``, whose module had another name in NumPy 1."""
+    score = np.float64(0.72)
+    file = tmp_path / "best.pth"
+    torch.save({"best_score": score, "model_state": {"a": ONES}}, file, _use_new_zipfile_serialization=False)
+    file.write_bytes(file.read_bytes().replace(b"numpy._core.multiarray", numpy.encode()))
+    assert list(read_checkpoint(file)) == ["a"]
+    content = read_safely(file)
+    assert isinstance(content, dict)
+    assert content["best_score"] == score
+
+
 def test_objects_of_allowed_classes_alone_are_read(tmp_path: Path) -> None:
     torch.save({"args": Namespace(x=1), "a": ONES}, tmp_path / "net.pth")
     content = read_safely(tmp_path / "net.pth", allowed=[Namespace])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from transmodal.files import write_atomically
+from transmodal.files import sha256_of, write_atomically
 
 
 def test_writes_into_a_new_folder(tmp_path: Path) -> None:
@@ -32,3 +32,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         write_atomically(target, fail)
     assert [path.name for path in tmp_path.iterdir()] == ["b.txt"]
     assert target.read_text() == "old"
+
+
+def test_a_file_is_identified_by_the_sha256_of_its_content(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")  # the example of FIPS 180-2
+    assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -201,6 +201,10 @@ def test_the_layouts_are_described_without_a_data_set(run_datalist: Run) -> None
     assert all(f"\n{name} " in f"\n{described}" for name in FORMATS)
 
 
+def test_help_is_given(run_datalist: Run) -> None:
+    assert "--patient" in run_datalist("--help")
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [

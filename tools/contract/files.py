@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import configparser
-import hashlib
 import logging
 import logging.handlers
 import re
@@ -14,6 +13,7 @@ from urllib.parse import unquote, urlparse
 
 import transmodal
 from contract.bundle import Bundle, Check, Note, Skipped
+from transmodal.files import sha256_of
 
 REQUIRED = (
     "configs/metadata.json",
@@ -172,14 +172,8 @@ def large_files(bundle: Bundle) -> Iterator[str]:
 def _compare(where: str, path: Path, wanted: str) -> Iterator[str]:
     if not path.is_file():
         yield f"{where}: {path} is absent"
-    elif sha256(path) != wanted:
-        yield f"{where}: sha256 of {path} is {sha256(path)}; wanted {wanted}"
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    elif sha256_of(path) != wanted:
+        yield f"{where}: sha256 of {path} is {sha256_of(path)}; wanted {wanted}"
 
 
 def model_card(bundle: Bundle) -> Iterator[str]:

@@ -105,14 +105,7 @@ def convert(
     Raises:
         InputError: if the source is of another layout, two of its images get one place, or the output is not new.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(
-            output,
-            found="something already",
-            wanted="a new folder",
-            remedy="choose another --output, or remove it",
-        )
-    new = output.with_name(f".{os.getpid()}.partial.{output.name}")
+    new = unfinished(output)
     items = list(form.items(source))
     _check_places(items, source)
     sections = split.divide(_records(items), sorted({item.modality for item in items} - set(LABELS)))
@@ -124,12 +117,33 @@ def convert(
         if not errors:
             look(_located(sections, {item.place: item.original or new / item.place for item in items}))
             write_sections(new / LIST_NAME, sections, made)
-            if output.exists():
-                output.rmdir()
-            new.rename(output)
+            publish(new, output)
         return errors
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def unfinished(output: Path) -> Path:
+    """The hidden neighbour of a new folder in which its content is made.
+
+    Raises:
+        InputError: if the folder is there already and holds something.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(
+            output,
+            found="something already",
+            wanted="a new folder",
+            remedy="choose another --output, or remove it",
+        )
+    return output.with_name(f".{os.getpid()}.partial.{output.name}")
+
+
+def publish(new: Path, output: Path) -> None:
+    """Give a folder that is finished the name it was made for."""
+    if output.exists():
+        output.rmdir()
+    new.rename(output)
 
 
 def _link(original: Path, place: Path) -> None:

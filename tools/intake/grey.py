@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from transmodal.data import check_image
 from transmodal.data.layout import LABELS, MODALITIES, PICTURES
 from transmodal.errors import InputError
 
@@ -27,25 +30,60 @@ def read_grey(path: Path) -> Picture:
     """
     try:
         with Image.open(path) as image:
-            if image.mode in ("I", "F"):
-                raise ValueError(f"mode {image.mode} of 32 bits per pixel")
-            grey = image.mode in ("L", "I;16")
-            pixels: NDArray[Any] = np.asarray(image if grey else image.convert("L" if image.mode == "1" else "RGB"))
+            return grey_of(image, path)
+    except InputError:
+        raise
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(
             path, found=f"no picture of 8 or 16 bits ({error})", wanted="a whole picture", remedy="export it again"
         ) from error
+
+
+def grey_of(image: Image.Image, where: str | Path) -> Picture:
+    """The pixels of an open picture (row, column), one channel, 8 or 16 bits.
+
+    Raises:
+        InputError: naming ``where``, if it shows colours.
+        ValueError: if it has 32 bits per pixel.
+    """
+    if image.mode in ("I", "F"):
+        raise ValueError(f"mode {image.mode} of 32 bits per pixel")
+    grey = image.mode in ("L", "I;16")
+    pixels: NDArray[Any] = np.asarray(image if grey else image.convert("L" if image.mode == "1" else "RGB"))
     if pixels.ndim == 3:
         spread = int(np.ptp(pixels.astype(int), axis=2).max())
         if spread > COLOUR:
             raise InputError(
-                path,
+                where,
                 found=f"colours (channels differ by up to {spread} of 255)",
                 wanted="shades of grey",
                 remedy="remove coloured marks and overlays, or leave this picture out",
             )
         pixels = pixels[..., 1]
     return pixels
+
+
+def write_grey(grey: Picture, modality: str, window: Sequence[float] | None, place: Path, where: str | Path) -> None:
+    """Check the pixels of a picture and write them: as NIfTI in Hounsfield units where there is a window, else as PNG.
+
+    Raises:
+        InputError: naming ``where``, if :func:`transmodal.data.check_image` refuses them.
+    """
+    check_grey(grey, modality, window, where)
+    if window is None:
+        Image.fromarray(grey).save(place)
+    else:  # the axes that a picture of another modality gets when it is loaded
+        nibabel.save(nibabel.Nifti1Image(hounsfield(grey, window).T, np.diag([*AS_SHOWN, 1.0, 1.0])), place)
+
+
+def check_grey(grey: Picture, modality: str, window: Sequence[float] | None, where: str | Path) -> None:
+    """Refuse the pixels of a picture that cannot be an image of this modality.
+
+    Raises:
+        InputError: naming ``where``, if :func:`transmodal.data.check_image` refuses them.
+    """
+    values = grey if window is None else hounsfield(grey, window)
+    check_image(torch.from_numpy(np.ascontiguousarray(values.T, dtype=np.float32))[None], modality, where)
 
 
 def hounsfield(grey: Picture, window: Sequence[float]) -> NDArray[np.int16]:

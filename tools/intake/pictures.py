@@ -12,18 +12,45 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import nibabel
-import numpy as np
-import torch
 from PIL import Image
 
 from intake.conversion import SECTION_NAMES, Item, section_folders, some
-from intake.grey import AS_SHOWN, SUFFIXES, check_pictures_of, hounsfield, read_grey
-from transmodal.data import check_image
+from intake.grey import SUFFIXES, check_grey, check_pictures_of, read_grey, write_grey
 from transmodal.data.layout import PICTURES, visible
 from transmodal.errors import InputError
 
 EACH_ITS_OWN = "each picture counts as a patient; --patient REGEX keeps slices of one patient together"
+
+
+def patient_pattern(patient: str | None) -> re.Pattern[str] | None:
+    """The regular expression that finds the patient in a name, if one was given.
+
+    Raises:
+        InputError: if it is no regular expression.
+    """
+    try:
+        return None if patient is None else re.compile(str(patient))
+    except re.error as error:
+        raise InputError(
+            "--patient", found=f"{patient!r} ({error})", wanted="a regular expression", remedy="correct it"
+        ) from error
+
+
+def patient_in(name: str, pattern: re.Pattern[str], where: str | Path) -> str:
+    """The patient in a name: the first group of the pattern, or all of its match.
+
+    Raises:
+        InputError: naming ``where``, if the pattern does not match.
+    """
+    match = pattern.search(name)
+    if match is None:
+        raise InputError(
+            where,
+            found=f"no match of {pattern.pattern!r} in the name",
+            wanted="the patient in every file name",
+            remedy="correct --patient, or leave it out",
+        )
+    return match.group(1 if match.groups() else 0)
 
 
 class Pictures(ABC):
@@ -46,12 +73,7 @@ class Pictures(ABC):
     ) -> None:
         self.modalities, self.window = dict(modalities), window
         check_pictures_of(self.modalities, window)
-        try:
-            self.patient = re.compile(str(patient)) if patient is not None else None
-        except re.error as error:
-            raise InputError(
-                "--patient", found=f"{patient!r} ({error})", wanted="a regular expression", remedy="correct it"
-            ) from error
+        self.patient = patient_pattern(patient)
         self.warnings = [] if self.patient else [EACH_ITS_OWN]
 
     @property
@@ -88,17 +110,7 @@ class Pictures(ABC):
         return Item(section, case, self._patient(path), modality, extension, partial(_write, path, modality, window))
 
     def _patient(self, path: Path) -> str | None:
-        if self.patient is None:
-            return None
-        match = self.patient.search(path.stem)
-        if match is None:
-            raise InputError(
-                path,
-                found=f"no match of {self.patient.pattern!r} in the name",
-                wanted="the patient in every file name",
-                remedy="correct --patient, or leave it out",
-            )
-        return match.group(1 if match.groups() else 0)
+        return None if self.patient is None else patient_in(path.stem, self.patient, path)
 
     def _check_names(self, folder: Path, pictures: Sequence[Path]) -> None:
         stems = [path.stem for path in pictures]
@@ -160,11 +172,8 @@ def _kept(path: Path) -> str:
 def _write(path: Path, modality: str, window: Sequence[float] | None, place: Path) -> None:
     """Check a picture and write it: CT in Hounsfield units, others as they are if they are grey already."""
     grey = read_grey(path)
-    values = grey if window is None else hounsfield(grey, window)
-    check_image(torch.from_numpy(np.ascontiguousarray(values.T, dtype=np.float32))[None], modality, path)
-    if window is not None:  # the axes that a picture of another modality gets when it is loaded
-        nibabel.save(nibabel.Nifti1Image(values.T, np.diag([*AS_SHOWN, 1.0, 1.0])), place)
-    elif _kept(path):
+    if window is None and _kept(path):
+        check_grey(grey, modality, None, path)
         shutil.copyfile(path, place)
     else:
-        Image.fromarray(grey).save(place)
+        write_grey(grey, modality, window, place, path)

@@ -5,7 +5,7 @@ from transmodal.data.checks import check_image, check_path, check_same_grid
 from transmodal.data.datalist import read_datalist
 from transmodal.data.domain_check import check_domains
 from transmodal.data.layout import MODALITIES
-from transmodal.data.multidomain import DomainSampler, DomainSlices, domain_keys
+from transmodal.data.multidomain import DomainSampler, DomainSlices, domain_keys, with_masks
 from transmodal.data.paired import PairedSlices
 from transmodal.data.pool import ImagePool
 from transmodal.data.records import as_records
@@ -46,5 +46,6 @@ __all__ = [
     "read_sections",
     "select_cases",
     "split_cases",
+    "with_masks",
     "write_sections",
 ]

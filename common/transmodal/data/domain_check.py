@@ -6,7 +6,6 @@ The losses fell, the images came back as they went in, and nothing was ever tran
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
@@ -19,8 +18,9 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from transmodal.data.checks import check_path
-from transmodal.data.layout import LABELS, visible
+from transmodal.data.layout import LABELS, MAGNETIC
 from transmodal.errors import InputError
+from transmodal.files import sha256_of, visible
 
 __all__ = ["check_domains", "separability"]
 
@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 Volume = tuple[NDArray[Any], NDArray[Any]]
 """Image (slices, C, H, W) in [-1, 1] and body (slices, H, W), as ``VolumeSlices.volumes`` holds them."""
 
-MR = ("mr", "t1", "t1ce", "t2", "flair", "dwi")
 FEWEST = 4
 CHANCE, LOWEST_ACCURACY = 0.01, 0.75
 SLICES = 24
@@ -116,7 +115,7 @@ def _shared_files(files: Mapping[str, Sequence[Path]]) -> Iterator[InputError]:
 
 def _wrong_scale(name: str, paths: Sequence[Path], read_at_most: int) -> Iterator[InputError]:
     """A CT domain mostly without Hounsfield units, or an MR image that has them."""
-    if name != "ct" and name not in MR:
+    if name != "ct" and name not in MAGNETIC:
         return
     chosen = [paths[number] for number in _spread(len(paths), read_at_most)]
     in_hounsfield = [_in_hounsfield(path) for path in chosen]
@@ -128,7 +127,7 @@ def _wrong_scale(name: str, paths: Sequence[Path], read_at_most: int) -> Iterato
             wanted="CT: air near -1000, fat near -100, soft tissue near 40",
             remedy=f"put CT in its original units under this name; {ANYWAY}",
         )
-    if name in MR and any(in_hounsfield):
+    if name in MAGNETIC and any(in_hounsfield):
         yield InputError(
             chosen[in_hounsfield.index(True)],
             found=f"CT in Hounsfield units in the domain {name} ({sum(in_hounsfield)} of {len(chosen)} files)",
@@ -234,8 +233,4 @@ def _parts(path: Path) -> list[Path]:
 
 
 def _digest(path: Path) -> str:
-    total = hashlib.sha256()
-    for part in _parts(path):
-        with part.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()
+    return " ".join(sha256_of(part) for part in _parts(path))

@@ -9,6 +9,7 @@ from transmodal.files import visible
 __all__ = [
     "ALIASES",
     "LABELS",
+    "MAGNETIC",
     "MODALITIES",
     "PICTURES",
     "SECTIONS",
@@ -25,7 +26,10 @@ Case = dict[str, str]
 LABELS = ("mask", "lesion", "label")
 """Modalities whose values are classes, not intensities."""
 
-MODALITIES = ("ct", "mr", "t1", "t1ce", "t2", "flair", "dwi", "xray", *LABELS)
+MAGNETIC = ("mr", "t1", "t1ce", "t2", "flair", "dwi")
+"""MR, unspecified or of a known contrast."""
+
+MODALITIES = ("ct", *MAGNETIC, "xray", *LABELS)
 ALIASES = {"t1n": "t1", "t1w": "t1", "t1c": "t1ce", "t1gd": "t1ce", "t2w": "t2", "t2f": "flair"}
 """Other names of MR contrasts in the names of files, BraTS's since 2023 among them."""
 VOLUMES = (".nii.gz", ".nii", ".mha", ".nrrd")

@@ -21,21 +21,19 @@ from transmodal.data.sampling import SeededSampler
 from transmodal.data.slices import Sample, VolumeSlices, augmented
 from transmodal.errors import InputError
 
-__all__ = ["DomainSampler", "DomainSlices", "domain_keys"]
+__all__ = ["DomainSampler", "DomainSlices", "domain_keys", "with_masks"]
 
 Draw = tuple[int, int, int, int]
 
 
-def domain_keys(domains: Sequence[str], source: str, target: str, masks: str | None = None) -> dict[str, str]:
+def domain_keys(domains: Sequence[str], source: str, target: str) -> dict[str, str]:
     """The modality of each key of a batch record: MONAI's two keys for a direction, and one for each further domain.
 
     Args:
         domains: modalities that are translated into each other.
         source, target: the direction that is validated.
-        masks: modality of the body masks of all of them, where files hold them.
     Returns:
-        ``{"image": source, "label": target, "t2": "t2"}``, for the domains source, target and t2; with masks also
-        ``body_image`` and so on.
+        ``{"image": source, "label": target, "t2": "t2"}``, for the domains source, target and t2.
     Raises:
         InputError: if domains repeat, or the direction does not lead from one of them to another.
     """
@@ -53,8 +51,19 @@ def domain_keys(domains: Sequence[str], source: str, target: str, masks: str | N
             wanted=f"{source} and {target} to be two different ones of the domains {', '.join(domains)}",
             remedy="choose --source and --target among 'domains', or add the modality to them",
         )
-    keys = {"image": source, "label": target, **{name: name for name in domains if name not in (source, target)}}
-    return keys | ({} if masks is None else {f"body_{key}": masks for key in keys})
+    return {"image": source, "label": target, **{name: name for name in domains if name not in (source, target)}}
+
+
+def with_masks(keys: Mapping[str, str], masks: str | None = None) -> dict[str, str]:
+    """The same keys, and beside each the key of its body mask, where files hold masks.
+
+    Args:
+        keys: modality of each key, as :func:`domain_keys` makes it.
+        masks: modality of the masks, such as ``"mask"``; none if null.
+    Returns:
+        ``{"image": "mr", "body_image": "mask"}``, for an image key and masks.
+    """
+    return {**keys} | ({} if masks is None else {f"body_{key}": masks for key in keys})
 
 
 class DomainSlices(Dataset[dict[str, Tensor | int]]):

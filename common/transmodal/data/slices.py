@@ -26,6 +26,7 @@ __all__ = ["Sample", "VolumeSlices", "augmented"]
 
 logger = logging.getLogger(__name__)
 Sample = dict[str, Any]
+Arrays = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 class VolumeSlices(Dataset[dict[str, Tensor]]):
@@ -49,6 +50,9 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         cache_key: text that identifies the preprocessing in ``cache_dir``.
     Raises:
         InputError: if a file is unusable, or no slice has enough body.
+
+    ``volumes`` holds what was read, each an image (slices, C, H, W) and its body (slices, H, W); ``spacings`` the
+    spacing in mm between the slices, rows and columns of each.
     """
 
     def __init__(
@@ -65,9 +69,9 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         self.key, self.modality, self.axis, self.transform = key, modality, axis, transform
         self.cache_dir, self.cache_key = Path(cache_dir) if cache_dir else None, cache_key
         records = [record for record in data if record.get(key)]
-        self.volumes = [
-            self._volume(record) for record in tqdm(records, desc=f"reading {modality or key}", disable=None)
-        ]
+        read = [self._volume(record) for record in tqdm(records, desc=f"reading {modality or key}", disable=None)]
+        self.volumes = [(image, body) for image, body, _ in read]
+        self.spacings = [spacing for *_, spacing in read]
         self.index = [
             (number, position)
             for number, (_, body) in enumerate(self.volumes)
@@ -94,20 +98,20 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
             "body": torch.from_numpy(np.array(body[position], dtype=np.float32))[None],
         }
 
-    def _volume(self, record: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Image (slices, C, H, W) and body (slices, H, W), from the cache where it holds them."""
+    def _volume(self, record: Mapping[str, Any]) -> Arrays:
+        """Image (slices, C, H, W), body (slices, H, W) and spacing (3,), from the cache where it holds them."""
         if self.cache_dir is None:
             return self._preprocessed(record)
         paths = [Path(file) for file in self._files(record)]
         files_as_they_are = " ".join(f"{path.resolve()} {path.stat().st_mtime_ns}" for path in paths)
         identity = f"{files_as_they_are} {self.modality} {self.axis} {self.cache_key}"
         entry = self.cache_dir / hashlib.sha256(identity.encode()).hexdigest()[:24]
-        files = [entry.with_suffix(".image.npy"), entry.with_suffix(".body.npy")]
+        files = [entry.with_suffix(f".{part}.npy") for part in ("image", "body", "spacing")]
         if not all(file.exists() for file in files):
             for file, array in zip(files, self._preprocessed(record), strict=True):
                 write_atomically(file, partial(np.save, arr=array))
-        image, body = (np.load(file, mmap_mode="r") for file in files)
-        return image, body
+        image, body, spacing = (np.load(file, mmap_mode="r") for file in files)
+        return image, body, np.array(spacing)
 
     def _files(self, record: Mapping[str, Any]) -> list[str]:
         """The files that a volume is made from: its channels and, where the record has one, its mask."""
@@ -120,11 +124,13 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         given = {name: value for name, value in given.items() if value is not None}
         return self.transform({"image": record[self.key], "case": record.get("case"), **given})
 
-    def _preprocessed(self, record: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _preprocessed(self, record: Mapping[str, Any]) -> Arrays:
         sample = self._sample(record)
+        spacing = np.asarray(getattr(sample["image"], "pixdim", torch.ones(3)), dtype=np.float64)[:3]
         image, body = (np.asarray(sample[key].cpu()) for key in ("image", "body_image"))
         slices = np.ascontiguousarray(np.moveaxis(image, self.axis + 1, 0), dtype=np.float32)
-        return slices, np.ascontiguousarray(np.moveaxis(body[0], self.axis, 0) > 0)
+        positions = np.ascontiguousarray(np.moveaxis(body[0], self.axis, 0) > 0)
+        return slices, positions, np.array([spacing[self.axis], *np.delete(spacing, self.axis)])
 
 
 def augmented(sample: dict[str, Tensor], augmentation: Compose | None, seed: int) -> Tensor:

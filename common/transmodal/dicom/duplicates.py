@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 
 from transmodal.dicom.headers import ImageFile
@@ -31,7 +30,7 @@ def without_duplicates(files: Sequence[ImageFile]) -> tuple[list[ImageFile], lis
     for here in places.values():
         kept: list[NDArray[np.float32]] = []
         for file in here if len(here) > 1 and here[0].position else ():
-            values = physical(pydicom.dcmread(file.path))
+            values = physical(file.path)
             if any(np.array_equal(values, other) for other in kept):
                 left_out.append(file.path)
             else:

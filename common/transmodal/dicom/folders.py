@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import pydicom
 from pydicom.misc import is_dicom
 
-from transmodal.dicom.headers import check_storage, frames_of, is_image, read_header
+from transmodal.dicom.headers import Frame, check_storage, dividing, frames_of, is_image, read_header
 from transmodal.dicom.stacks import KEEP_ONE, check_alike, check_stack
 from transmodal.errors import InputError
 from transmodal.files import visible
@@ -37,7 +39,8 @@ def check_dicom_folder(folder: Path, modality: str | None = None) -> None:
     Raises:
         InputError: naming the first of these that is found: no DICOM image, several series, another modality, colour,
             a compression the reader cannot decode, a truncated file, slices of different sizes or orientations, several
-            images at one position, missing slices, uneven spacing, gantry tilt.
+            images at one position, missing slices, uneven spacing, gantry tilt, frames of one file in no order,
+            a stack that the reader would divide.
     """
     images = _images(folder)
     _check_one_series(folder, [header for _, header in images])
@@ -48,6 +51,8 @@ def check_dicom_folder(folder: Path, modality: str | None = None) -> None:
     if len(frames) > 1:
         check_alike(folder, frames)
         check_stack(folder, frames)
+        _check_order_within(frames)
+    _check_undivided(folder, [header for _, header in images])
 
 
 def _images(folder: Path) -> list[tuple[Path, pydicom.Dataset]]:
@@ -95,4 +100,30 @@ def _check_modality(folder: Path, header: pydicom.Dataset, modality: str | None)
             found=f"DICOM files of the modality {found}",
             wanted=f"the modality {known[modality]}",
             remedy="name the folder after what is in it, or choose the other direction",
+        )
+
+
+def _check_order_within(frames: Sequence[Frame]) -> None:
+    """Refuse a multi-frame file whose frames neither rise nor fall: the reader stacks them as they come."""
+    normal = np.cross(frames[0].orientation[:3], frames[0].orientation[3:])
+    for file, group in groupby(frames, key=lambda frame: frame.file):
+        steps = np.diff([float(np.dot(frame.position, normal)) for frame in group])
+        if len(steps) and steps.min() < 0 < steps.max():
+            raise InputError(
+                file,
+                found="frames that are not in the order of their positions",
+                wanted="frames that rise or fall along their normal",
+                remedy="convert the file to NIfTI, as dcm2niix does, or to one file per frame",
+            )
+
+
+def _check_undivided(folder: Path, headers: Sequence[pydicom.Dataset]) -> None:
+    """Refuse a stack of which the reader would take a part, for an attribute that differs between its files."""
+    for name, values in dividing(headers).items():
+        listed = ", ".join(f"{value!r} in {count}" for value, count in values.most_common(3))
+        raise InputError(
+            folder,
+            found=f"slices of one stack with different {name} ({listed}), of which the reader takes one part only",
+            wanted=f"one {name}",
+            remedy=f"write one value of {name} into all files, or convert the series to NIfTI, as dcm2niix does",
         )

@@ -6,7 +6,8 @@ Source: DICOM PS3.3 C.7.6.2 (Image Plane), C.7.6.3 (Image Pixel) and C.7.6.16 (M
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +15,15 @@ from typing import Any
 
 import pydicom
 from pydicom import uid
+from pydicom.multival import MultiValue
 
 from transmodal.errors import InputError
 
-__all__ = ["NO_IMAGES", "Frame", "ImageFile", "check_storage", "frames_of", "is_image", "read_header"]
+__all__ = ["NO_IMAGES", "Frame", "ImageFile", "check_storage", "dividing", "frames_of", "is_image", "read_header"]
 
 NO_IMAGES = ("RTSTRUCT", "RTDOSE", "RTPLAN", "SEG", "SR", "PR", "KO", "REG", "DOC")
+NUMBERS = ("SeriesNumber", "InstanceNumber", "NumberOfFrames", "BitsAllocated", "RescaleSlope", "RescaleIntercept")
+DIVIDING = ("SeriesNumber", "SeriesDate", "SequenceName", "SliceThickness")
 READABLE = (  # by GDCM, the reader within ITK; not among them: video, JPEG XL, high-throughput JPEG 2000
     *(uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.RLELossless),
     *(uid.DeflatedExplicitVRLittleEndian, uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless),
@@ -36,6 +40,7 @@ class Frame:
     spacing: tuple[float, ...]
     orientation: tuple[float, ...]
     position: tuple[float, ...]
+    thickness: tuple[float, ...] = ()
     index: int | None = None
     """Place among the frames of a multi-frame file, from 0."""
 
@@ -83,7 +88,15 @@ def read_header(file: Path, complete: bool = True) -> pydicom.Dataset:
             if complete:
                 _check_pixels(file, header, left=file.stat().st_size - stream.tell())
             return header
-    except (OSError, EOFError, ValueError, AttributeError, KeyError, pydicom.errors.InvalidDicomError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        pydicom.errors.InvalidDicomError,
+    ) as error:
         raise InputError(
             file,
             found=f"a DICOM file that cannot be read ({error})",
@@ -93,8 +106,13 @@ def read_header(file: Path, complete: bool = True) -> pydicom.Dataset:
 
 
 def _check_header(header: pydicom.Dataset) -> None:
+    """Raise ``EOFError`` if the header ends early, and ``ValueError`` if a number in it is none."""
     if _stores_an_image(header) and not ("Rows" in header and "Columns" in header):
         raise EOFError("its header ends early")
+    for keyword in NUMBERS:
+        float(header.get(keyword) or 0)
+    for _ in frames_of(Path(), header) if is_image(header) else ():
+        pass  # converting the numbers of each
 
 
 def _check_pixels(file: Path, header: pydicom.Dataset, left: int) -> None:
@@ -118,7 +136,7 @@ def _stores_an_image(header: pydicom.Dataset) -> bool:
 
 
 def check_storage(file: Path, header: pydicom.Dataset) -> None:
-    """Refuse colour and compression that cannot be decoded."""
+    """Refuse colour, inverted grey and compression that cannot be decoded."""
     samples = int(header.get("SamplesPerPixel", 1))
     if samples != 1:
         raise InputError(
@@ -126,6 +144,16 @@ def check_storage(file: Path, header: pydicom.Dataset) -> None:
             found=f"{samples} values per pixel ({header.get('PhotometricInterpretation', 'colour')})",
             wanted="one value per pixel",
             remedy="this is a screen capture or a colour image; export the original series",
+        )
+    if (kind := str(header.get("PhotometricInterpretation", "MONOCHROME2"))) != "MONOCHROME2":
+        inverted = kind == "MONOCHROME1"  # GDCM turns the stored values over before it rescales them: wrong HU
+        raise InputError(
+            file,
+            found=f"grey that is shown inverted ({kind})" if inverted else f"colours from a palette ({kind})",
+            wanted="MONOCHROME2",
+            remedy="export the original series, or invert the pixels and the rescale values together"
+            if inverted
+            else "this is a screen capture or a colour image; export the original series",
         )
     syntax = _syntax(header)
     if syntax not in READABLE:
@@ -135,6 +163,15 @@ def check_storage(file: Path, header: pydicom.Dataset) -> None:
             wanted="uncompressed, RLE, JPEG, JPEG-LS or JPEG 2000 pixels",
             remedy="decompress the series, for example with gdcmconv --raw or dcmdjpeg, and try again",
         )
+
+
+def dividing(headers: Sequence[pydicom.Dataset]) -> dict[str, Counter[str]]:
+    """Attributes, with how often each value occurs, by which GDCM would divide these files into several series.
+
+    It does so with its "series details", which MONAI's reader asks for, and MONAI then reads the first part only.
+    """
+    counts = {name: Counter(str(header.get(name, "")) for header in headers) for name in DIVIDING}
+    return {name: values for name, values in counts.items() if len(values) > 1}
 
 
 def _syntax(header: pydicom.Dataset) -> uid.UID:
@@ -153,6 +190,7 @@ def frames_of(file: Path, header: pydicom.Dataset) -> Iterable[Frame]:
             _numbers("PixelSpacing", "PixelMeasuresSequence", places),
             _numbers("ImageOrientationPatient", "PlaneOrientationSequence", places),
             _numbers("ImagePositionPatient", "PlanePositionSequence", places),
+            _numbers("SliceThickness", "PixelMeasuresSequence", places),
             index if per_frame else None,
         )
 
@@ -160,6 +198,6 @@ def frames_of(file: Path, header: pydicom.Dataset) -> Iterable[Frame]:
 def _numbers(keyword: str, sequence: str, places: Iterable[pydicom.Dataset]) -> tuple[float, ...]:
     for place in places:
         inner: Any = (place.get(sequence) or [place])[0]
-        if inner.get(keyword) is not None:
-            return tuple(float(value) for value in inner.get(keyword))
+        if (values := inner.get(keyword)) is not None:
+            return tuple(float(value) for value in (values if isinstance(values, MultiValue) else [values]))
     return ()

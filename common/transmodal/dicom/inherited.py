@@ -27,7 +27,8 @@ REQUIRED = (  # type 2: present, though possibly empty
     *("PositionReferenceIndicator", "PatientPosition"),
 )
 OPTIONAL = (
-    *("IssuerOfPatientID", "PatientAge", "PatientSize", "PatientWeight", "ResponsiblePerson"),
+    *("IssuerOfPatientID", "PatientAge", "PatientSize", "PatientWeight", "BreedRegistrationSequence"),
+    *("ResponsiblePerson", "ResponsiblePersonRole", "ResponsibleOrganization"),
     *("PatientSpeciesDescription", "PatientSpeciesCodeSequence", "PatientBreedDescription", "PatientBreedCodeSequence"),
     *("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence"),
     *("LongitudinalTemporalInformationModified", "TimezoneOffsetFromUTC"),
@@ -50,13 +51,13 @@ def quirks(headers: Iterable[Dataset]) -> list[str]:
 
 
 def _kept(header: Dataset) -> tuple[Dataset, list[str]]:
-    kept, notes = Dataset(), []
+    kept, notes = Dataset(), list[str]()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of each value that is repaired here
         for keyword in (*REQUIRED, *OPTIONAL):
             if keyword in header:
                 element = _element(header[keyword], notes)
-                if not element.is_empty or keyword in REQUIRED:
+                if not element.is_empty or keyword in (*REQUIRED, "Laterality"):
                     kept.add(element)
             elif keyword in REQUIRED:
                 setattr(kept, keyword, None)
@@ -69,11 +70,10 @@ def _element(element: DataElement, notes: list[str]) -> DataElement:
     if element.VR in ("OB", "OW", "OF", "OD", "OL", "OV", "UN", "AT", "US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"):
         return DataElement(element.tag, element.VR, element.value)
     values = [str(value) for value in _listed(element.value)]
-    if element.keyword in IDENTITY:
-        new = values
-    else:
-        new = [_repaired(element.VR, value) for value in values]
+    new = values if element.keyword in IDENTITY else [_repaired(element.VR, value) for value in values]
     for old, now in zip(values, new, strict=True):
+        if "\ufffd" in old:
+            notes.append(f"{element.name} {old!r} holds bytes that its character set cannot decode")
         if not _valid(element.VR, old):
             fate = f"written as {now!r}" if now != old else "kept, since it identifies"
             notes.append(f"{element.name} {old!r} ({len(old)} characters) is not a valid {element.VR}: {fate}")

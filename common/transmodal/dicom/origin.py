@@ -11,8 +11,9 @@ import pydicom
 
 from transmodal.errors import InputError
 
-__all__ = ["check_one_patient", "check_origin"]
+__all__ = ["check_identifiers", "check_origin"]
 
+IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
 ONE_OF = {"PatientID": "patients", "StudyInstanceUID": "studies", "FrameOfReferenceUID": "frames of reference"}
 
 
@@ -42,8 +43,16 @@ def _count(headers: Sequence[pydicom.Dataset], keyword: str) -> int:
     return sum(str(header.get(keyword, "")) == "YES" for header in headers)
 
 
-def check_one_patient(where: str, headers: Sequence[pydicom.Dataset]) -> None:
-    """Refuse files that share a Series Instance UID but not patient, study or frame of reference."""
+def check_identifiers(where: str, headers: Sequence[pydicom.Dataset]) -> None:
+    """Refuse images that cannot be referred to, and files of one series but several patients, studies or frames."""
+    lacking = sorted({name for name in IDENTIFIERS for header in headers if not header.get(name)})
+    if lacking:
+        raise InputError(
+            where,
+            found=f"images without {', '.join(lacking)}",
+            wanted="images that another one can name as its source",
+            remedy="export the series again; a converter or an anonymiser has taken the identifiers away",
+        )
     for keyword, several in ONE_OF.items():
         values = sorted({str(header.get(keyword, "") or "") for header in headers})
         if len(values) > 1:

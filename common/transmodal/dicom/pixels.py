@@ -19,19 +19,20 @@ from transmodal.errors import InputError
 __all__ = ["physical"]
 
 
-def physical(dataset: pydicom.Dataset) -> NDArray[np.float32]:
-    """The values of a grey image in physical units (HU for CT), (frames, rows, columns).
+def physical(file: Path) -> NDArray[np.float32]:
+    """The values of a file with a grey image in physical units (HU for CT), (frames, rows, columns).
 
     Raises:
         InputError: if the pixels cannot be decoded.
     """
+    dataset = pydicom.dcmread(file)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # bytes of padding behind the pixels are common and harmless
             stored = dataset.pixel_array.astype(np.float64)
     except (ValueError, AttributeError, RuntimeError, NotImplementedError) as error:
         raise InputError(
-            Path(str(dataset.get("filename", "a DICOM file"))),
+            file,
             found=f"pixels that cannot be decoded ({str(error).splitlines()[0]})",
             wanted="uncompressed or RLE pixels, or a decoder for this compression",
             remedy="decompress the series, for example with gdcmconv --raw, or install pylibjpeg",
@@ -51,6 +52,7 @@ def physical(dataset: pydicom.Dataset) -> NDArray[np.float32]:
 def _rescale(places: Iterable[pydicom.Dataset]) -> tuple[float, float]:
     for place in places:
         inner: Any = (place.get("PixelValueTransformationSequence") or [place])[0]
-        if inner.get("RescaleSlope") is not None:
-            return float(inner.RescaleSlope), float(inner.get("RescaleIntercept", 0) or 0)
+        slope, intercept = inner.get("RescaleSlope"), inner.get("RescaleIntercept")
+        if slope is not None or intercept is not None:
+            return float(1 if slope is None else slope), float(intercept or 0)
     return 1.0, 0.0

@@ -18,9 +18,10 @@ import pydicom
 from pydicom.misc import is_dicom
 
 from transmodal.dicom.duplicates import without_duplicates
+from transmodal.dicom.grid import grid_of, in_order
 from transmodal.dicom.headers import ImageFile, check_storage, is_image, read_header
 from transmodal.dicom.inherited import quirks
-from transmodal.dicom.origin import check_one_patient, check_origin
+from transmodal.dicom.origin import check_identifiers, check_origin
 from transmodal.dicom.stacks import check_alike, check_stack
 from transmodal.errors import InputError
 from transmodal.files import visible
@@ -92,12 +93,19 @@ def find_series(path: str | Path) -> list[Series]:
 def _dicom_files(path: Path) -> Iterator[Path]:
     """DICOM files by their content, and those that are so named, whatever they hold."""
     if path.is_file():
-        if path.suffix.lower() in (".dcm", ".ima") or is_dicom(path):
+        if _is_dicom(path):
             yield path
         return
     for entry in visible(path):
         if entry.is_dir() or (entry.is_file() and entry.name.upper() != "DICOMDIR"):
             yield from _dicom_files(entry)
+
+
+def _is_dicom(file: Path) -> bool:
+    try:
+        return file.suffix.lower() in (".dcm", ".ima") or is_dicom(file)
+    except OSError:  # who may not read it cannot tell what it is
+        return False
 
 
 def _beside(series: Series, broken: Sequence[Path]) -> tuple[Path, ...]:
@@ -109,8 +117,10 @@ def _stacks(uid: str, files: Sequence[ImageFile]) -> list[Series]:
     """A series, or its stacks if there are several; the largest one takes the single slices of other orientations."""
     groups: list[list[ImageFile]] = []
     for file in files:
-        same = [group for group in groups if _alike(group[0], file)]
-        (same[0] if same else groups.append([]) or groups[-1]).append(file)
+        same = next((group for group in groups if _alike(group[0], file)), None)
+        if same is None:
+            groups.append(same := [])
+        same.append(file)
     groups.sort(key=len, reverse=True)
     stacks = [group for group in groups if len(group) > 1] or [[]]
     stacks[0] = stacks[0] + [file for group in groups if len(group) == 1 for file in group]
@@ -173,14 +183,15 @@ def resolve(series: Series) -> Series:
     files, notes = _without_localizers(series, files)
     for file in files:
         check_storage(file.path, file.header)
-    check_one_patient(series.where, [file.header for file in files])
+    check_identifiers(series.where, [file.header for file in files])
     files, repeated = without_duplicates(files)
     if repeated:
-        notes.append(f"left out {len(repeated)} files that repeat another one's place and pixels ({repeated[0].name})")
+        notes.append(f"left out files that repeat another one's place and pixels ({_listed(repeated)})")
     frames = [frame for file in files for frame in file.frames]
     check_alike(series.where, frames)
     if len(frames) > 1:
         check_stack(series.where, frames)
+    grid_of(series.where, in_order(frames))
     return replace(
         series,
         files=tuple(file.path for file in _along_normal(files)),
@@ -197,13 +208,14 @@ def _without_localizers(series: Series, files: Sequence[ImageFile]) -> tuple[lis
             wanted="an image series",
             remedy="take another series of the study; scouts are not translated",
         )
-    notes = [f"left out {len(files) - len(images)} localizers"] if len(images) < len(files) else []
+    scouts = [file.path for file in files if _is_localizer(file.header)]
+    notes = [f"left out localizers ({_listed(scouts)})"] if scouts else []
     counts = Counter(next(i for i, other in enumerate(images) if _alike(other, file)) for file in images)
     main, most = counts.most_common(1)[0]
     across = [file for file in images if not _parallel(images[main], file)]
     if most > 1 and across:
         images = [file for file in images if file not in across]
-        notes.append(f"left out {len(across)} single slices across the stack ({across[0].path.name})")
+        notes.append(f"left out single slices across the stack ({_listed([file.path for file in across])})")
     return images, notes
 
 
@@ -211,3 +223,7 @@ def _parallel(a: ImageFile, b: ImageFile) -> bool:
     if len(a.orientation) != 6 or len(b.orientation) != 6:
         return True  # no orientation is another fault, told by its own name
     return bool(np.allclose(a.orientation, b.orientation, rtol=0, atol=ALIKE))
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return ", ".join([*(file.name for file in files[:3]), *([f"{len(files)} in all"] if len(files) > 3 else [])])

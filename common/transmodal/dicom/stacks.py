@@ -22,7 +22,7 @@ KEEP_ONE = "keep the files of one series in this folder and move the others to f
 Vector = NDArray[np.float64]
 
 
-def check_alike(folder: Path, frames: Sequence[Frame]) -> None:
+def check_alike(folder: str | Path, frames: Sequence[Frame]) -> None:
     """Refuse slices without a place in the patient, and mixtures such as a localizer within a series."""
     placeless = [frame.file.name for frame in frames if len(frame.position) != 3 or len(frame.orientation) != 6]
     if placeless:
@@ -34,14 +34,15 @@ def check_alike(folder: Path, frames: Sequence[Frame]) -> None:
         )
     for what in ("size", "spacing", "orientation"):
         values = Counter(tuple(round(value, 3) for value in getattr(frame, what)) for frame in frames)
-        spread = np.ptp(np.array(list(values)), axis=0).max() if len({len(value) for value in values}) == 1 else np.inf
+        lengths = {len(value) for value in values}
+        spread = np.ptp(np.array(list(values)), axis=0).max(initial=0) if len(lengths) == 1 else np.inf
         if spread > 0.002:
             listed = ", ".join(f"{value} in {count}" for value, count in values.most_common(3))
             found, wanted = f"slices of different {what}: {listed}", f"one {what}"
             raise InputError(folder, found=found, wanted=wanted, remedy=KEEP_ONE)
 
 
-def check_stack(folder: Path, frames: Sequence[Frame]) -> None:
+def check_stack(folder: str | Path, frames: Sequence[Frame]) -> None:
     """Refuse doubled positions, gaps, uneven spacing and tilt."""
     normal: Vector = np.cross(np.array(frames[0].orientation[:3]), np.array(frames[0].orientation[3:]))
     ordered = sorted(frames, key=lambda frame: float(np.dot(frame.position, normal)))
@@ -60,7 +61,7 @@ def check_stack(folder: Path, frames: Sequence[Frame]) -> None:
     _check_upright(folder, positions[-1] - positions[0], normal, frames[0].spacing or (1.0,))
 
 
-def _check_steps(folder: Path, heights: Vector, gaps: Vector) -> None:
+def _check_steps(folder: str | Path, heights: Vector, gaps: Vector) -> None:
     step = float(np.median(gaps))
     if gaps.max() - gaps.min() <= max(0.02, 0.02 * step):  # mm; scanners round positions to 0.01 mm
         return
@@ -78,7 +79,7 @@ def _check_steps(folder: Path, heights: Vector, gaps: Vector) -> None:
     )
 
 
-def _check_upright(folder: Path, travel: Vector, normal: Vector, spacing: Sequence[float]) -> None:
+def _check_upright(folder: str | Path, travel: Vector, normal: Vector, spacing: Sequence[float]) -> None:
     """Refuse a stack whose slices are shifted against each other by more than half a pixel in all."""
     drift = float(np.linalg.norm(travel - (travel @ normal) * normal))
     if drift > 0.5 * min(spacing):

@@ -4,10 +4,11 @@ from transmodal.handlers.body_mae import BodyMAE
 from transmodal.handlers.calibration import UncertaintyCalibration
 from transmodal.handlers.ema import EMAHandler
 from transmodal.handlers.figures import draw_translations
-from transmodal.handlers.progress import EpochLosses, LossProgressBar
+from transmodal.handlers.progress import EpochLosses, LossProgressBar, supervised_loss
 from transmodal.handlers.report import EvaluationReport
 from transmodal.handlers.resume import Resume, training_state
 from transmodal.handlers.slice_view import SliceView, mid_body_view
+from transmodal.handlers.trained_range import TrainedRangeWriter
 from transmodal.handlers.validation import EpochValidation
 from transmodal.handlers.weights import BestWeights, LastWeights
 
@@ -22,8 +23,10 @@ __all__ = [
     "LossProgressBar",
     "Resume",
     "SliceView",
+    "TrainedRangeWriter",
     "UncertaintyCalibration",
     "draw_translations",
     "mid_body_view",
+    "supervised_loss",
     "training_state",
 ]

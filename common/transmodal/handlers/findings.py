@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
 import platform
 from collections.abc import Mapping, Sequence
@@ -16,11 +15,15 @@ import numpy as np
 import torch
 
 import transmodal
+from transmodal.files import sha256_of
 from transmodal.handlers.regions import RegionFindings, inside
+from transmodal.handlers.slice_consistency import in_words
 from transmodal.handlers.slice_view import SliceView
-from transmodal.metrics import CaseScores, Measure, Similarity, summarise, unbeaten_baselines
+from transmodal.handlers.translation_check import ModalityWitness, copied
+from transmodal.metrics import CaseScores, Measure, Similarity, format_table, summarise, unbeaten_baselines
+from transmodal.modality import Verdict
 
-__all__ = ["MODEL", "TO_INPUT", "Findings", "provenance", "write_csv"]
+__all__ = ["MODEL", "TO_INPUT", "Findings", "as_text", "provenance", "write_csv"]
 
 MODEL = "model"
 TO_INPUT = "ssim_to_input"
@@ -28,12 +31,16 @@ TO_INPUT = "ssim_to_input"
 
 @dataclass
 class Findings:
-    """Scores of all methods, why cases could not be scored, slices for the figure, and regions by name."""
+    """Scores of all methods, why cases could not be scored, slices for the figure, regions by name, and verdicts.
+
+    Verdicts are a classifier's on the modality of each case's output.
+    """
 
     rows: list[CaseScores] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
     views: list[SliceView] = field(default_factory=list)
     regions: dict[str, RegionFindings] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
 
     @classmethod
     def merged(cls, shares: Sequence[Findings]) -> Findings:
@@ -50,9 +57,12 @@ class Findings:
                 name: RegionFindings.merged([share.regions[name] for share in shares if name in share.regions])
                 for name in names
             },
+            verdicts=dict(sorted((case, told) for share in shares for case, told in share.verdicts.items())),
         )
 
-    def summary(self, similarity: Similarity, nearly_identical: float) -> dict[str, Any]:
+    def summary(
+        self, similarity: Similarity, nearly_identical: float, witness: ModalityWitness | None = None
+    ) -> dict[str, Any]:
         """Protocol, statistics per method, translation check and warnings, ready for JSON."""
         ours = [row for row in self.rows if row.method == MODEL]
         suspects = [row.case for row in ours if row.values[TO_INPUT] >= nearly_identical]
@@ -73,11 +83,13 @@ class Findings:
                 "suspected_from": nearly_identical,
                 "nearly_identical_to_input": suspects,
                 **summarise(ours, {TO_INPUT: Measure("", higher_is_better=False)})[MODEL],
+                "modality": None if witness is None else witness.summary(self.verdicts),
             },
             "warnings": [
                 *(f"{case} is not scored and in no mean: {fault}" for case, fault in self.faults.items()),
                 *self._undefined(similarity.measures),
-                *_copied(suspects, nearly_identical),
+                *copied(suspects, nearly_identical),
+                *([] if witness is None else witness.warnings(self.verdicts)),
                 *unbeaten_baselines(self.rows, similarity.measures, MODEL),
                 *(
                     f"inside the {name}, {sentence}"
@@ -96,13 +108,6 @@ class Findings:
         return warnings
 
 
-def _copied(suspects: Sequence[str], nearly_identical: float) -> list[str]:
-    if not suspects:
-        return []
-    cases = ", ".join(suspects)
-    return [f"output nearly identical to input (SSIM from {nearly_identical:g}) in {cases}: was it translated at all?"]
-
-
 def provenance(weights: Path | None) -> dict[str, str]:
     """Versions of what computed the scores; name and SHA-256 of the weights."""
     versions = {
@@ -114,8 +119,18 @@ def provenance(weights: Path | None) -> dict[str, str]:
     }
     if weights is None:
         return versions
-    with weights.open("rb") as file:
-        return {**versions, "weights": weights.name, "weights_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {**versions, "weights": weights.name, "weights_sha256": sha256_of(weights)}
+
+
+def as_text(summary: Mapping[str, Any], similarity: Similarity) -> str:
+    """The tables of a complete summary, for a terminal."""
+    cases = f"{len(summary['cases'])} case(s)"
+    head = f"{summary['title']}: {cases}, inside the body, mean ± SD, {similarity.name}"
+    lines = [head, format_table(summary["methods"], similarity.measures)]
+    for name, found in summary["regions"].items():
+        inside_it = format_table(found["methods"], similarity.measures)
+        lines += [f"inside the {name}, {found['cases']} case(s)", inside_it]
+    return "\n".join(filter(None, [*lines, in_words(summary["slice_consistency"])]))
 
 
 def write_csv(path: Path, rows: Sequence[CaseScores], columns: Sequence[str]) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from ignite.engine import Events
 from ignite.handlers import ProgressBar
 from monai.engines.workflow import Workflow
 
 from transmodal.engines.alternating import named_losses
+from transmodal.errors import InputError
 
 Losses = Callable[[Any], dict[str, float]]
 
@@ -21,6 +24,23 @@ def phase_totals(output: Mapping[str, float]) -> dict[str, float]:
     for name, value in output.items():
         totals[name.split("/", 1)[0]] += value
     return dict(totals)
+
+
+def supervised_loss(output: Mapping[str, Any]) -> dict[str, float]:
+    """The loss of a MONAI ``SupervisedTrainer`` whose output is not decollated, by name.
+
+    Raises:
+        InputError: if it is not finite: a training that goes on from there learns nothing.
+    """
+    loss = float(torch.as_tensor(output["loss"]).detach())
+    if not math.isfinite(loss):
+        raise InputError(
+            "training loss",
+            found=str(loss),
+            wanted="a finite loss",
+            remedy="lower the learning rate or switch amp off, then resume from the last epoch",
+        )
+    return {"loss": loss}
 
 
 class LossProgressBar(ProgressBar):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,12 @@ from transmodal.errors import InputError
 from transmodal.files import write_atomically
 from transmodal.handlers.baselines import SourceChannels, copied_channels, fit_baselines
 from transmodal.handlers.figures import draw_translations
-from transmodal.handlers.findings import MODEL, TO_INPUT, Findings, provenance, write_csv
+from transmodal.handlers.findings import MODEL, TO_INPUT, Findings, as_text, provenance, write_csv
 from transmodal.handlers.records import CaseRecord, case_records, gathered
 from transmodal.handlers.regions import RegionFindings, column
-from transmodal.handlers.slice_consistency import (
-    SLICE_DIFFERENCE,
-    SLICE_DIFFERENCE_TARGET,
-    SliceConsistency,
-    in_words,
-)
+from transmodal.handlers.slice_consistency import SLICE_DIFFERENCE, SLICE_DIFFERENCE_TARGET, SliceConsistency
 from transmodal.handlers.slice_view import SliceView, mid_body_view
+from transmodal.handlers.translation_check import ModalityWitness
 from transmodal.metrics import (
     NEARLY_IDENTICAL,
     Baseline,
@@ -35,9 +31,9 @@ from transmodal.metrics import (
     Measure,
     Similarity,
     fault_of,
-    format_table,
     similarity_to_input,
 )
+from transmodal.modality import Verdict
 from transmodal.transforms.intensity import IntensityScale, scale_of
 
 __all__ = ["EvaluationReport"]
@@ -80,9 +76,12 @@ class EvaluationReport:
             without it is left out of the region's means, and the summary says why.
         deviation: key of the predicted standard deviation in the units of ``pred``, (1, H, W[, D]), which the figure
             then shows as well, from zero to the range of the errors.
+        classifier: weights of the bundle ``ct_mr_modality_classification``, or anything that gives the verdict on an
+            image; it is asked which modality each output is, see :class:`ModalityWitness`.
     Raises:
         InputError: if two methods have the same name, a file of weights is named that is not there, a source has other
-            channels than ``source`` names, or a case lacks the deviation named.
+            channels than ``source`` names, a case lacks the deviation named, or a classifier is asked for a target that
+            is neither CT nor MR.
         ValueError: if ``slice_axis`` or ``axcodes`` is out of range.
     """
 
@@ -107,6 +106,7 @@ class EvaluationReport:
         axcodes: str = "RAS",
         regions: Mapping[str, str] | None = None,
         deviation: str | None = None,
+        classifier: str | Path | Callable[[Tensor], Verdict] | None = None,
     ) -> None:
         self.output_dir, self.similarity, self.target = Path(output_dir), similarity, target
         self.channels, self.regions = SourceChannels.of(source, intensity), dict(regions or {})
@@ -118,6 +118,7 @@ class EvaluationReport:
         self.data = {name: None if value is None else str(value) for name, value in (data or {}).items()}
         self.weights = None if weights is None else Path(weights)
         self.consistency = SliceConsistency(slice_axis, axcodes)
+        self.witness = None if classifier is None else ModalityWitness(classifier, target)
         self._findings, self._fitted = self._nothing(), False
         self._check_names()
 
@@ -183,6 +184,8 @@ class EvaluationReport:
         reference = self.similarity.comparable(record.label, mask)
         if fault := fault_of(record.pred, reference, mask):
             findings.faults[case] = fault
+        elif self.witness is not None:
+            findings.verdicts[case] = self.witness.ask(record.pred.float())
         regions = {name: record.regions.get(name) for name in self.regions}
         regions = {name: image for name, image in regions.items() if findings.regions[name].take(case, image, fault)}
         copies = [similarity_to_input(channel[None], self._rescaled(record.pred), mask) for channel in scaled]
@@ -228,7 +231,7 @@ class EvaluationReport:
             )
         summary = {
             "title": self.title,
-            **findings.summary(self.similarity, self.nearly_identical),
+            **findings.summary(self.similarity, self.nearly_identical, self.witness),
             "slice_consistency": self.consistency.summary(
                 [row for row in findings.rows if row.method == MODEL], self.target_scale.units
             ),
@@ -269,13 +272,7 @@ class EvaluationReport:
         )
 
     def _log(self, summary: Mapping[str, Any]) -> None:
-        table = format_table(summary["methods"], self.similarity.measures)
-        head = f"{self.title}: {len(summary['cases'])} case(s), inside the body, mean ± SD, {self.similarity.name}"
-        slices, regions = in_words(summary["slice_consistency"]), []
-        for name, found in summary["regions"].items():
-            inside = format_table(found["methods"], self.similarity.measures)
-            regions += [f"inside the {name}, {found['cases']} case(s)", inside]
-        logger.info("\n".join(filter(None, [head, table, *regions, slices, f"written to {self.output_dir}"])))
+        logger.info(f"{as_text(summary, self.similarity)}\nwritten to {self.output_dir}")
         for name, reason in self.left_out.items():
             logger.info(f"baseline {name!r} is left out: {reason}")
         for warning in summary["warnings"]:

@@ -2,7 +2,16 @@
 
 from transmodal.metrics.baselines import Baseline, BodyMean, FittedBaseline, Identity, LookUpTable, Uniform
 from transmodal.metrics.calibration import CalibrationSums, ReliabilityBin, calibration_error, reliability
+from transmodal.metrics.classification import (
+    area_under_curve,
+    bootstrap_interval,
+    classification_scores,
+    fit_temperature,
+    fit_threshold,
+    log_loss,
+)
 from transmodal.metrics.matched_copy import MatchedCopy
+from transmodal.metrics.overlap import Overlap, dice, intersection_over_union, outline_distance
 from transmodal.metrics.similarity import (
     NEARLY_IDENTICAL,
     CTSimilarity,
@@ -38,19 +47,29 @@ __all__ = [
     "MatchedCopy",
     "Measure",
     "NEARLY_IDENTICAL",
+    "Overlap",
     "PSNR_CEILING",
     "ReliabilityBin",
     "Similarity",
     "SynthRAD2023",
     "SynthRAD2025",
     "Uniform",
+    "area_under_curve",
+    "bootstrap_interval",
     "calibration_error",
+    "classification_scores",
+    "dice",
     "fault_of",
+    "fit_temperature",
+    "fit_threshold",
     "format_table",
     "inter_slice_difference",
+    "log_loss",
+    "intersection_over_union",
     "mean_absolute_error",
     "multi_scale_structural_similarity",
     "normalised_cross_correlation",
+    "outline_distance",
     "peak_signal_to_noise_ratio",
     "reliability",
     "similarity_to_input",

@@ -10,8 +10,8 @@ from transmodal.modality.classifier import ModalityClassifier
 from transmodal.modality.headers import from_dicom
 from transmodal.modality.hounsfield import from_hounsfield
 from transmodal.modality.verdict import Verdict
-from transmodal.transforms.loading import CheckedLoadImaged
 from transmodal.transforms.geometry import EnsureVolumed
+from transmodal.transforms.loading import CheckedLoadImaged
 
 __all__ = ["detect"]
 

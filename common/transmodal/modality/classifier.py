@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -50,15 +51,16 @@ class ModalityClassifier:
         if not Path(weights).exists():
             raise InputError(weights, found="no such file", wanted="weights of a modality classifier", remedy=make)
         state = read_checkpoint(weights)
-        stages = [len(state[key]) for key in state if re.fullmatch(r"classifier\.stages\.\d+\.down\.weight", key)]
-        if not stages:
+        channels = [len(state[key]) for key in state if re.fullmatch(r"classifier\.stages\.\d+\.down\.weight", key)]
+        if not channels:
             raise InputError(
                 weights,
                 found=f"tensors such as {', '.join(list(state)[:3])}",
                 wanted="weights of a modality classifier",
                 remedy=make,
             )
-        network = CalibratedClassifier(SliceClassifier(num_classes=len(CLASSES), channels=stages))
+        blocks = [_blocks(state, stage) for stage in range(len(channels))]
+        network = CalibratedClassifier(SliceClassifier(num_classes=len(CLASSES), channels=channels, blocks=blocks))
         load_weights(network, weights, command=make)
         return cls(network, device)
 
@@ -70,3 +72,8 @@ class ModalityClassifier:
     def scores(self, image: Tensor) -> Tensor:
         """Of each informative slice of (1, H, W[, D]) the scores, (N, K + 1) on the CPU."""
         return self.votes(image[None].to(self.device), self.network)[0].as_subclass(Tensor).cpu()
+
+
+def _blocks(state: Mapping[str, Tensor], stage: int) -> int:
+    """How many residual blocks a stage has in a state dict."""
+    return sum(bool(re.fullmatch(rf"classifier\.stages\.{stage}\.blocks\.\d+\.first\.weight", key)) for key in state)

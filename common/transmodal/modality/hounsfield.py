@@ -1,6 +1,8 @@
-"""Whether values are Hounsfield units: air near -1000, fat just below and soft tissue just above 0, little between.
+"""Whether values are Hounsfield units: air or lung near -1000, fat and soft tissue close around 0, little between.
 
-A positive answer is always CT; other values prove nothing, since a CT may have been rescaled.
+A positive answer is always CT; other values prove nothing, since a CT may have been rescaled. The limits lie between
+CT of limbs, trunk, chest and head on one side and, on the other, MR whose values were shifted or stretched to look like
+Hounsfield units; doubtful CT is left to the network.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ __all__ = ["from_hounsfield"]
 SAMPLED = 200_000
 LOWEST, HIGHEST = -10_000, 40_000
 PAD = -1100
-AIR, LUNG, FAT, SOFT = (-1050, -950), (-950, -650), (-150, -30), (-10, 110)
-BODY, TISSUE = -250, (-200, 250)
+GAS, BETWEEN = (-1050, -650), (-600, -250)
+BODY, TISSUE, SOFT, CONTRASTED = -250, (-150, 120), (0, 90), (150, 250)
 
 
 def from_hounsfield(image: Tensor) -> Verdict:
@@ -52,12 +54,20 @@ def _fault(values: Tensor) -> str:
     body = inside[inside > BODY]
     if len(body) < 0.005 * len(values):
         return "there is hardly a tissue"
-    if _share(inside, AIR) + _share(inside, LUNG) < 0.01:
-        return "there is no peak of air near -1000"
-    if _share(body, FAT) < 0.01 or _share(body, SOFT) < 0.1 or _share(body, TISSUE) < 0.6:
-        return "there are no peaks of fat near -100 and of soft tissue near 40"
+    if _share(inside, GAS) < 0.01:
+        return "there is no air or lung near -1000"
+    if _share(inside, BETWEEN) > 0.3 * len(body) / len(inside):
+        return "too much lies between air and fat"
+    if _share(body, TISSUE) < 0.58 or _share(body, SOFT) < 0.2:
+        return "too little lies close around 0, where fat and soft tissue are"
+    if _density(body, SOFT) < 3 * _density(body, CONTRASTED):
+        return "there is no peak of soft tissue near 40"
     return ""
 
 
 def _share(values: Tensor, bounds: tuple[float, float]) -> float:
     return float(((values >= bounds[0]) & (values <= bounds[1])).float().mean())
+
+
+def _density(values: Tensor, bounds: tuple[float, float]) -> float:
+    return _share(values, bounds) / (bounds[1] - bounds[0])

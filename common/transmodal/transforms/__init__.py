@@ -1,6 +1,7 @@
 """Transforms of images: reading, grids, body masks and intensity scales."""
 
 from transmodal.transforms.body import BodyMask, BodyMaskd
+from transmodal.transforms.cleaning import CleanMaskd
 from transmodal.transforms.geometry import EnsureVolumed, SameGridd, SpacingWithinToleranced
 from transmodal.transforms.intensity import (
     HounsfieldWindow,
@@ -19,6 +20,7 @@ __all__ = [
     "BodyMask",
     "BodyMaskd",
     "CheckedLoadImaged",
+    "CleanMaskd",
     "ContrastLoadImaged",
     "EnsureVolumed",
     "HounsfieldWindow",

@@ -22,6 +22,7 @@ from skimage.filters import threshold_otsu
 from torch import Tensor
 
 from transmodal.errors import InputError
+from transmodal.transforms.cleaning import fill_holes, largest_components
 from transmodal.transforms.geometry import EnsureVolumed
 from transmodal.transforms.loading import CheckedLoadImaged
 
@@ -69,14 +70,7 @@ class BodyMask:
         if self.opening:
             disc = ndimage.iterate_structure(ndimage.generate_binary_structure(2, 1), self.opening)[..., None]
             tissue = ndimage.binary_opening(tissue, structure=disc)
-        components, count = ndimage.label(tissue)
-        if count:
-            sizes = np.bincount(components.ravel())
-            sizes[0] = 0
-            # two legs or raised arms are separate components: keep whatever is a tenth of the largest
-            tissue = np.isin(components, np.flatnonzero(sizes >= 0.1 * sizes.max()))
-        for index in range(tissue.shape[2]):
-            tissue[..., index] = ndimage.binary_fill_holes(tissue[..., index])
+        tissue = fill_holes(largest_components(tissue))  # two legs or raised arms are components of their own
         if tissue.mean() < self.minimal:
             tissue = np.ones_like(tissue)
         return tissue.astype(np.uint8)

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
+from monai.data.utils import to_affine_nd
 from monai.transforms import MapTransform
+from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
@@ -27,7 +29,7 @@ class CleanMaskd(MapTransform):
         share: a component stays if it has at least this share of the largest one's voxels: two legs are two
             components. 1 keeps the largest alone, 0 all.
         holes: fill what a mask encloses within a slice along ``axis``.
-        axis: spatial axis that numbers the slices.
+        axis: spatial axis that numbers the slices once the mask is oriented to RAS (2 is axial), however it is stored.
         enabled: false leaves everything as it is.
     Raises:
         InputError: if a flag arrives as a string, or the share is not from 0 to 1.
@@ -69,11 +71,18 @@ class CleanMaskd(MapTransform):
     def _clean(self, mask: Tensor) -> Tensor:
         found = largest_components(np.asarray(mask.detach().cpu())[0] != 0, self.share)
         if self.holes:
-            found = fill_holes(found, self.axis)
+            found = fill_holes(found, self._stored_axis(mask))
         cleaned = torch.from_numpy(found)[None].to(mask.device, mask.dtype)
         if not isinstance(mask, MetaTensor):
             return cleaned
         return MetaTensor(cleaned, meta=mask.meta, applied_operations=mask.applied_operations)
+
+    def _stored_axis(self, mask: Tensor) -> int:
+        """The axis of the array that runs along ``axis``; without an affine it is the same."""
+        if not isinstance(mask, MetaTensor):
+            return self.axis
+        toward = io_orientation(to_affine_nd(3, mask.affine.cpu().numpy()))[:, 0]  # type: ignore[no-untyped-call]
+        return int(np.flatnonzero(toward == self.axis)[0])
 
 
 def largest_components(mask: NDArray[np.bool_], share: float = 0.1) -> NDArray[np.bool_]:

@@ -178,5 +178,5 @@ def test_an_id_that_the_files_contradict_is_refused(bundle: Path, files: dict[st
 
 
 def test_ids_that_do_not_go_together_are_refused(bundle: Path, files: dict[str, Path]) -> None:
-    with pytest.raises(InputError, match="--target pet: found a network that cannot be built"):
+    with pytest.raises(InputError, match=r"--target pet.*: found a network that cannot be built"):
         import_weights(bundle, files, ids={"target": "pet"})

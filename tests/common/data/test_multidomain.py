@@ -11,7 +11,7 @@ import torch
 from monai.transforms import Compose, RandFlipd
 from torch import Tensor
 
-from transmodal.data import DomainSampler, DomainSlices, domain_keys
+from transmodal.data import DomainSampler, DomainSlices, domain_keys, with_masks
 from transmodal.errors import InputError
 
 KEYS = {"image": "t1", "label": "ct", "t2": "t2"}
@@ -108,8 +108,9 @@ def test_keys_are_a_direction_and_further_domains() -> None:
 
 
 def test_masks_of_files_belong_to_every_key() -> None:
-    keys = domain_keys(["ct", "mr"], source="mr", target="ct", masks="mask")
-    assert keys == {"image": "mr", "label": "ct", "body_image": "mask", "body_label": "mask"}
+    keys = {"image": "mr", "label": "ct"}
+    assert with_masks(keys, "mask") == {**keys, "body_image": "mask", "body_label": "mask"}
+    assert with_masks(keys) == keys
 
 
 @pytest.mark.parametrize("domains", [["ct"], ["ct", "ct"], [], "ct"])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 
 from transmodal import InputError
 from transmodal.data.slices import VolumeSlices
@@ -131,3 +132,16 @@ def test_the_cache_notices_another_and_a_changed_mask_file(records: list[dict[st
     masks[0].write_bytes(b"changed")
     os.utime(masks[0], ns=(1, 1))
     assert volumes_made(body_image=str(masks[0])) == 1
+
+
+@pytest.mark.parametrize(("axis", "spacing"), [(0, [0.5, 2, 3]), (1, [2, 0.5, 3]), (2, [3, 0.5, 2])])
+def test_spacings_are_those_between_slices_rows_and_columns(
+    records: list[dict[str, str]], tmp_path: Path, axis: int, spacing: list[float]
+) -> None:
+    def preprocess(sample: dict[str, Any]) -> dict[str, Any]:
+        made = Preprocessing()(sample)
+        return made | {"image": MetaTensor(made["image"], affine=torch.diag(torch.tensor([0.5, 2.0, 3.0, 1.0])))}
+
+    for _ in range(2):  # computed, then from the cache
+        slices = VolumeSlices(records, preprocess, axis=axis, cache_dir=str(tmp_path / "cache"))
+        assert [found.tolist() for found in slices.spacings] == [spacing, spacing]

@@ -12,7 +12,8 @@ from monai.engines import Workflow
 from torch import nn
 
 from transmodal.engines import AlternatingTrainer, Phase
-from transmodal.handlers import EpochLosses, LossProgressBar
+from transmodal.errors import InputError
+from transmodal.handlers import EpochLosses, LossProgressBar, supervised_loss
 from transmodal.handlers.progress import phase_totals
 
 
@@ -69,3 +70,13 @@ def test_bar_is_made_by_json() -> None:
 def test_metrics_hold_the_means_of_the_epoch() -> None:
     # the weight and so the loss goes 3, 2 in the first epoch and 1, 0 in the second
     assert train(EpochLosses()).state.metrics == pytest.approx({"epoch/generator/cycle": 0.5})
+
+
+def test_a_supervised_trainers_loss_has_a_name() -> None:
+    assert supervised_loss({"loss": torch.tensor(0.5, requires_grad=True), "pred": None}) == {"loss": 0.5}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_supervised_loss_that_is_not_finite_ends_the_training(value: float) -> None:
+    with pytest.raises(InputError, match=f"training loss: found {value}"):
+        supervised_loss({"loss": torch.tensor(value)})

@@ -7,6 +7,7 @@ Answering only above a confidence: Chow, On optimum recognition error and reject
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from monai.networks.layers import Conv, Pool
@@ -17,17 +18,18 @@ __all__ = ["CalibratedClassifier", "SliceClassifier"]
 
 
 class SliceClassifier(nn.Module):
-    """Stages that each halve the image and add a residual pair of convolutions, then what there is on average and at most.
+    """Stages that each halve the image, then what there is on average and at most, and a layer.
 
-    Group norm keeps every image to itself, so that an answer depends neither on the batch nor on running statistics.
+    The first stages only halve it, which keeps the network cheap where images are large. Group norm keeps every image
+    to itself, so that an answer depends neither on the batch nor on running statistics.
 
     Args:
         num_classes: K.
         in_channels: channels of the image.
         spatial_dims: 2 for slices, 3 for volumes.
         channels: width of each stage.
+        blocks: residual blocks of each stage behind its strided convolution.
         groups: of the group norm; divides every width.
-        dropout: probability in front of the last layer.
     """
 
     def __init__(
@@ -35,47 +37,60 @@ class SliceClassifier(nn.Module):
         num_classes: int = 2,
         in_channels: int = 1,
         spatial_dims: int = 2,
-        channels: Sequence[int] = (16, 32, 64, 96),
-        groups: int = 8,
-        dropout: float = 0.0,
+        channels: Sequence[int] = (8, 16, 32, 64, 96),
+        blocks: Sequence[int] = (0, 0, 1, 1, 1),
+        groups: int = 4,
     ) -> None:
         super().__init__()
-        widths = [in_channels, *channels]
+        before = [in_channels, *channels[:-1]]
         self.stages = nn.ModuleList(
-            Stage(before, after, spatial_dims, groups) for before, after in zip(widths, channels, strict=False)
+            Stage(*widths, number, spatial_dims, groups)
+            for *widths, number in zip(before, channels, blocks, strict=True)
         )
         self.mean = Pool[Pool.ADAPTIVEAVG, spatial_dims](1)
         self.most = Pool[Pool.ADAPTIVEMAX, spatial_dims](1)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * widths[-1], num_classes)
+        self.head = nn.Linear(2 * channels[-1], num_classes)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, K) of ``image``, (B, in_channels, H, W[, D]) in [-1, 1]."""
         features = image
         for stage in self.stages:
             features = stage(features)
-        pooled = torch.cat([self.mean(features), self.most(features)], dim=1).flatten(1)
-        logits: Tensor = self.head(self.dropout(pooled))
+        logits: Tensor = self.head(torch.cat([self.mean(features), self.most(features)], dim=1).flatten(1))
         return logits
 
 
 class Stage(nn.Module):
-    """Half the size: a strided convolution, then two convolutions around which a shortcut runs."""
+    """A strided convolution to half the size, and residual blocks at that size."""
 
-    def __init__(self, in_channels: int, channels: int, spatial_dims: int, groups: int) -> None:
+    def __init__(self, in_channels: int, channels: int, blocks: int, spatial_dims: int, groups: int) -> None:
         super().__init__()
         conv = Conv[Conv.CONV, spatial_dims]
         self.down = conv(in_channels, channels, kernel_size=3, stride=2, padding=1, bias=False)
-        self.down_norm = nn.GroupNorm(groups, channels)
+        self.norm = nn.GroupNorm(groups, channels)
+        self.blocks = nn.ModuleList(ResidualBlock(channels, spatial_dims, groups) for _ in range(blocks))
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = functional.relu(self.norm(self.down(features)))
+        for block in self.blocks:
+            features = block(features)
+        return features
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions around which a shortcut runs."""
+
+    def __init__(self, channels: int, spatial_dims: int, groups: int) -> None:
+        super().__init__()
+        conv = Conv[Conv.CONV, spatial_dims]
         self.first = conv(channels, channels, kernel_size=3, padding=1, bias=False)
         self.first_norm = nn.GroupNorm(groups, channels)
         self.second = conv(channels, channels, kernel_size=3, padding=1, bias=False)
         self.second_norm = nn.GroupNorm(groups, channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        halved = functional.relu(self.down_norm(self.down(features)))
-        residual = functional.relu(self.first_norm(self.first(halved)))
-        return functional.relu(halved + self.second_norm(self.second(residual)))
+        residual = functional.relu(self.first_norm(self.first(features)))
+        return functional.relu(features + self.second_norm(self.second(residual)))
 
 
 class CalibratedClassifier(nn.Module):
@@ -88,9 +103,6 @@ class CalibratedClassifier(nn.Module):
         temperature: the logits are divided by it.
         threshold: a mean probability below it is no answer, in [0.5, 1].
     """
-
-    temperature: Tensor
-    threshold: Tensor
 
     def __init__(self, classifier: nn.Module, temperature: float = 1.0, threshold: float = 0.8) -> None:
         super().__init__()
@@ -109,5 +121,6 @@ class CalibratedClassifier(nn.Module):
         The answer is the class of the largest score. As the score of no answer is the threshold itself, this also holds
         for the mean over several images, and the threshold need not be known to whoever decides.
         """
-        probabilities = torch.softmax(logits.float() / self.temperature, dim=1)
-        return torch.cat([probabilities, self.threshold.expand(len(logits), 1)], dim=1)
+        temperature, threshold = cast(Tensor, self.temperature), cast(Tensor, self.threshold)
+        probabilities = torch.softmax(logits.float() / temperature, dim=1)
+        return torch.cat([probabilities, threshold.expand(len(logits), 1)], dim=1)

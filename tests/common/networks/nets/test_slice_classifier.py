@@ -9,7 +9,7 @@ from transmodal.networks.nets import CalibratedClassifier, SliceClassifier
 
 
 def tiny(**kwargs: object) -> SliceClassifier:
-    return SliceClassifier(channels=(8, 16), **kwargs)  # type: ignore[arg-type]
+    return SliceClassifier(channels=(8, 16), blocks=(0, 1), **kwargs)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("dims", "shape"), [(2, (3, 1, 16, 20)), (3, (3, 1, 16, 20, 8))])

@@ -11,10 +11,10 @@ import numpy as np
 import pydicom
 import pytest
 from monai.transforms import LoadImage
-from pydicom.dataset import Dataset
 from pydicom.uid import HTJ2KLossless, RLELossless, RTStructureSetStorage
 
-from transmodal.data import check_dicom_folder, is_dicom_folder
+from tests.common.dicom.multiframe import enhanced
+from transmodal.dicom import check_dicom_folder, is_dicom_folder
 from transmodal.errors import InputError
 
 Series = Callable[..., Path]
@@ -202,44 +202,48 @@ def test_a_screen_capture_is_refused(series: Series) -> None:
     refuses(folder, r"3 values per pixel \(RGB\)")
 
 
-def enhanced(folder: Path, heights: list[float], uid: str = "1.2.840.10008.5.1.4.1.1.2.1") -> Path:
-    """One enhanced multi-frame CT object with frames at these heights in mm."""
-    folder.mkdir()
-    header = pydicom.Dataset()
-    header.file_meta = pydicom.dataset.FileMetaDataset()
-    header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID = uid
-    header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = "1.2.3.4"
-    header.SeriesInstanceUID, header.StudyInstanceUID, header.Modality = "1.2.3", "1.2", "CT"
-    header.Rows, header.Columns, header.NumberOfFrames = 12, 10, len(heights)
-    header.BitsAllocated = header.BitsStored = 16
-    header.HighBit, header.PixelRepresentation, header.SamplesPerPixel = 15, 1, 1
-    header.PhotometricInterpretation = "MONOCHROME2"
-    shared_groups = group(PlaneOrientationSequence={"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]})
-    shared_groups.update(group(PixelMeasuresSequence={"PixelSpacing": [2, 2], "SliceThickness": 3}))
-    header.SharedFunctionalGroupsSequence = [shared_groups]
-    header.PerFrameFunctionalGroupsSequence = [
-        group(PlanePositionSequence={"ImagePositionPatient": [0, 0, height]}) for height in heights
-    ]
-    header.PixelData = np.zeros(120 * len(heights), dtype=np.int16).tobytes()
-    pydicom.dcmwrite(folder / "all.dcm", header, enforce_file_format=True)
-    return folder
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("SliceThickness", (3, 3.1)),
+        ("SeriesNumber", (1, 2)),
+        ("SequenceName", ("a", "b")),
+        ("SeriesDate", ("20200101", "20200102")),
+    ],
+)
+def test_a_stack_of_which_the_reader_takes_a_part_is_refused(
+    series: Series, name: str, values: tuple[Any, Any]
+) -> None:
+    """MONAI has ITK divide a series by these and reads the first part, with no more than a line in the log."""
+    folder = series(5, lambda n: {name: values[n > 1]})
+    assert LoadImage(image_only=True)(str(folder)).shape[2] == 2
+    refuses(
+        folder, rf"slices of one stack with different {name} \('.*' in 3, '.*' in 2\), of which the reader takes one"
+    )
 
 
-def group(**sequences: dict[str, Any]) -> Dataset:
-    outer = Dataset()
-    for name, values in sequences.items():
-        inner = Dataset()
-        for key, value in values.items():
-            setattr(inner, key, value)
-        setattr(outer, name, [inner])
-    return outer
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "PALETTE COLOR"])
+def test_pixels_that_the_reader_would_turn_into_other_values_are_refused(series: Series, kind: str) -> None:
+    """Of an inverted CT, GDCM makes HU of the wrong sign; of a palette, colours."""
+    folder = series(2, lambda n: {"PhotometricInterpretation": kind})
+    refuses(folder, rf"(shown inverted|from a palette) \({kind}\); wanted MONOCHROME2")
 
 
 def test_an_enhanced_multi_frame_object_passes(tmp_path: Path) -> None:
     folder = enhanced(tmp_path / "ct", [0, 3, 6, 9])
     check_dicom_folder(folder, "ct")
     assert LoadImage(image_only=True)(str(folder)).shape[2] == 4
+
+
+def test_frames_in_falling_order_pass(tmp_path: Path) -> None:
+    folder = enhanced(tmp_path / "ct", [9, 6, 3, 0])
+    check_dicom_folder(folder, "ct")
+    assert LoadImage(image_only=True)(str(folder)).affine[2, 2:].tolist() == [-3, 9]
+
+
+def test_frames_in_no_order_are_refused(tmp_path: Path) -> None:
+    """ITK stacks them as they come, one millimetre apart and with the spacing of nothing."""
+    refuses(enhanced(tmp_path / "ct", [0, 6, 3, 9]), r"all\.dcm: found frames that are not in the order of their pos")
 
 
 def test_a_missing_frame_of_an_enhanced_object_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,195 @@
+"""A synthetic volume as a DICOM series in the study of its source: one image per source image, all of them or none.
+
+Identifiers are drawn from what was made (source, pixels, provenance with its moment), so the same input twice gives the
+same files byte for byte, and an archive that holds them already takes them for the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from transmodal import __version__
+from transmodal.dicom.grid import grid_of, onto
+from transmodal.dicom.headers import read_header
+from transmodal.dicom.reading import frames_in_order
+from transmodal.dicom.recipe import MODALITIES, Made, Rescale, synthetic, text
+from transmodal.dicom.series import Series
+from transmodal.errors import InputError
+
+__all__ = ["write_series"]
+
+HIGHEST, LOWEST = 32767, -32768
+SOFT_TISSUE = (40.0, 400.0)
+"""Window centre and width in HU."""
+
+
+def write_series(
+    folder: str | Path,
+    image: Any,
+    affine: Any,
+    source: Series,
+    modality: str,
+    provenance: Mapping[str, str],
+) -> list[Path]:
+    """Write a synthetic volume as the DICOM series of a modality, derived slice by slice from a source series.
+
+    Args:
+        folder: where to; an earlier output there is replaced, anything else is left alone by an error.
+        image: (H, W, D) in physical units, HU for CT and at least 0 for MR, on the grid of the source with its axes
+            in any order; as :func:`~transmodal.dicom.read_series` or MONAI's reader give it.
+        affine: (4, 4), voxels to mm (RAS).
+        source: the resolved series that the image was made from.
+        modality: ``ct`` or ``mr``, what the image imitates.
+        provenance: what made it, written into each file: ``software`` and ``version`` (otherwise this package's),
+            ``bundle``, ``weights_sha256`` and more. ``created``, a moment such as ``2026-01-31T12:00:00``, takes the
+            place of the present one; with it the same call gives the same bytes.
+    Returns:
+        the files, in the order of the slices along their normal.
+    Raises:
+        InputError: on another grid, another modality, values that are not finite or too large for 16 bits, a moment
+            that cannot be read, or a folder with other files in it.
+    """
+    folder = Path(folder)
+    if modality not in MODALITIES:
+        raise InputError(folder, found=f"the modality {modality!r}", wanted="ct or mr", remedy="name one of the two")
+    frames = frames_in_order(source)
+    grid = grid_of(source.where, frames)
+    stored, rescale = _stored(onto(image, affine, grid, source.where), modality, folder)
+    headers = {file: read_header(file) for file in source.files}
+    when = _moment(provenance.get("created"), headers[frames[0].file], folder)
+    identity = _identity(source, modality, provenance, when, stored)
+    made = Made(
+        modality=modality,
+        series_uid=generate_uid(entropy_srcs=[identity]),
+        number=((source.number or 0) + 1000) % 2**31,
+        description=text(f"SYNTHETIC {modality.upper()} (AI) from {source.description or source.modality}", 64),
+        when=when,
+        software=provenance.get("software", "transmodal"),
+        version=provenance.get("version", __version__),
+        provenance=provenance,
+        rescale=rescale,
+        window=SOFT_TISSUE if modality == "ct" else _window(stored, rescale),
+        step=float(np.linalg.norm(grid[1][:3, 2])) if len(frames) > 1 else 0.0,
+    )
+    numbers = _numbers([headers[frame.file] for frame in frames])
+    datasets = []
+    for number, frame, pixels in zip(numbers, frames, np.moveaxis(stored, 2, 0), strict=True):
+        uid = generate_uid(entropy_srcs=[identity, str(number)])
+        dataset = synthetic(headers[frame.file], frame, made, number, uid)
+        dataset.PixelData = np.ascontiguousarray(pixels.T).tobytes()
+        datasets.append(dataset)
+    return _write(folder, datasets)
+
+
+def _stored(values: NDArray[np.float64], modality: str, where: Path) -> tuple[NDArray[np.int16], Rescale]:
+    """Rounded to 16 bits: CT in whole HU from -1024; MR in the finest decimal step that fits, from 0."""
+    if not np.isfinite(values).all():
+        found, remedy = "values that are NaN or infinite", "set them to the background before writing"
+        raise InputError(where, found=found, wanted="finite values", remedy=remedy)
+    largest = float(np.abs(values).max())
+    slope = 1.0 if modality == "ct" else 10.0 ** np.ceil(np.log10(max(largest, 1e-9) / HIGHEST))
+    rescale = Rescale(float(f"{slope:.0e}"), -1024.0 if modality == "ct" else 0.0)
+    stored = np.rint((values - rescale.intercept) / rescale.slope)
+    if stored.min() < LOWEST or stored.max() > HIGHEST:
+        raise InputError(
+            where,
+            found=f"values from {values.min():.4g} to {values.max():.4g}",
+            wanted="Hounsfield units that fit into 16 bits",
+            remedy="give CT in HU; clip the values to the scanner's range",
+        )
+    return stored.astype("<i2"), rescale
+
+
+def _window(stored: NDArray[np.int16], rescale: Rescale) -> tuple[float, float]:
+    """Centre and width that show the darkest to all but the brightest half per cent of what is not background."""
+    bright = stored[stored > stored.min()]
+    top = max(float(np.percentile(bright, 99.5)) * rescale.slope if bright.size else 0.0, 10 * rescale.slope)
+    bottom = float(stored.min()) * rescale.slope
+    return round((bottom + top) / 2, 3), round(max(top - bottom, 10 * rescale.slope), 3)
+
+
+def _numbers(headers: list[Dataset]) -> list[int]:
+    """From 1, in the order that the source numbers its images, for the next viewer scrolls as the last one did."""
+    own = [int(header.get("InstanceNumber", 0) or 0) for header in headers]
+    order = np.argsort(own, kind="stable") if len(set(own)) == len(own) else np.arange(len(own))
+    ranks = np.empty(len(own), dtype=int)
+    ranks[order] = np.arange(1, len(own) + 1)
+    return [int(rank) for rank in ranks]
+
+
+def _moment(created: str | None, header: Dataset, where: Path) -> datetime:
+    """The moment of creation by the clock of the source, if that tells its offset from UTC, else the local one."""
+    try:
+        when = datetime.fromisoformat(created) if created else datetime.now().astimezone()
+    except ValueError as error:
+        remedy = "write it as 2026-01-31T12:00:00, or leave it out"
+        raise InputError(where, found=f"created: {created!r}", wanted="a moment", remedy=remedy) from error
+    offset = str(header.get("TimezoneOffsetFromUTC", "") or "")
+    if len(offset) == 5 and offset[1:].isdigit():
+        seconds = int(f"{offset[0]}1") * (int(offset[1:3]) * 3600 + int(offset[3:]) * 60)
+        return when.astimezone(timezone(timedelta(seconds=seconds)))
+    return when
+
+
+def _identity(
+    source: Series, modality: str, provenance: Mapping[str, str], when: datetime, stored: NDArray[np.int16]
+) -> str:
+    pixels = hashlib.sha256(np.ascontiguousarray(stored).tobytes()).hexdigest()
+    return json.dumps([source.uid, modality, dict(provenance), when.isoformat(), stored.shape, pixels], sort_keys=True)
+
+
+def _write(folder: Path, datasets: list[Dataset]) -> list[Path]:
+    """All files into a neighbour of the folder, which then takes its name; an earlier output makes room."""
+    _check_replaceable(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (folder.with_name(f".{os.getpid()}.{what}.{folder.name}") for what in ("partial", "old"))
+    names = [f"{int(dataset.InstanceNumber):06d}.dcm" for dataset in datasets]
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        for name, dataset in zip(names, datasets, strict=True):
+            dataset.file_meta = FileMetaDataset()
+            dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # identifiers are kept even where they break a limit
+                pydicom.dcmwrite(partial / name, dataset, enforce_file_format=True)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(partial, folder)
+    finally:
+        if old.exists() and not folder.exists():
+            os.replace(old, folder)
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    return [folder / name for name in names]
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Only an earlier output may be replaced: DICOM files that are marked as synthetic, and nothing beside them."""
+    for entry in sorted(folder.iterdir()) if folder.exists() else ():
+        try:
+            ours = entry.is_file() and str(read_header(entry).get("SyntheticData", "")) == "YES"
+        except InputError:
+            ours = False
+        if not ours:
+            raise InputError(
+                folder,
+                found=f"other files in the output folder ({entry.name})",
+                wanted="an empty folder, or the output of an earlier run",
+                remedy="choose another folder, or move the files away",
+            )

@@ -1,0 +1,72 @@
+"""Where the body comes from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from monai.bundle import ConfigWorkflow
+
+from tests.packaging.tiny import edit
+from tests.tools.translating.scans import ct_values, write_volume
+from translating.inputs import Scan
+from translating.masks import AutomaticMask, NoMask, SegmentedMask
+from translating.models import model_of
+from translating.staging import Stage
+from transmodal.errors import InputError
+
+CT = ct_values()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    path = write_volume(tmp_path / "knee.nii.gz", CT)
+    stage = Stage(tmp_path / "work" / "stage", Scan("knee", path), path)
+    return stage
+
+
+@pytest.fixture
+def workflow(tiny: Path) -> Iterator[ConfigWorkflow]:
+    with model_of(tiny, ids={"device": "cpu", "body#ct#threshold": 200}).opened(source="ct") as opened:
+        yield opened
+
+
+def test_the_automatic_mask_is_found_by_the_finder_of_the_bundle(stage: Stage, workflow: ConfigWorkflow) -> None:
+    mask = AutomaticMask()(stage.read(), "ct", stage, workflow)
+    assert np.mean((mask > 0) == (CT > 200)) > 0.97
+
+
+def test_no_mask_is_none(stage: Stage, workflow: ConfigWorkflow) -> None:
+    assert NoMask()(stage.read(), "ct", stage, workflow) is None
+
+
+def test_a_bundle_that_segments_gives_its_mask(stage: Stage, tiny: Path, tmp_path: Path, workflow: Any) -> None:
+    """A stand-in for it: the translating bundle, its output named mask, which is not zero but in the air."""
+    segmenting = tmp_path / "ct_mr_tiny_segmentation"
+    shutil.copytree(tiny, segmenting)
+
+    def name_it_mask(config: dict[str, Any]) -> None:
+        saving = config["postprocessing"]["transforms"][-1]
+        saving["folder_layout"]["name"] = "mask"
+
+    edit(segmenting, "inference", name_it_mask)
+    image = stage.read()
+    stage.name("ct", image)
+    maker = SegmentedMask(model_of(segmenting, ids={"device": "cpu"}))
+    mask = maker(image, "ct", stage, workflow)
+    written = nibabel.load(tmp_path / "work" / "segmentation" / "knee" / "mask.nii.gz")
+    np.testing.assert_array_equal(mask, np.asanyarray(written.dataobj) > 0)
+    assert json.dumps(maker.identity)
+
+
+def test_a_bundle_that_writes_no_mask_is_refused(stage: Stage, tiny: Path, workflow: ConfigWorkflow) -> None:
+    image = stage.read()
+    stage.name("ct", image)
+    with pytest.raises(InputError, match=r"a bundle that wrote no <case>/mask\.nii\.gz"):
+        SegmentedMask(model_of(tiny, ids={"device": "cpu"}))(image, "ct", stage, workflow)

@@ -1,0 +1,223 @@
+"""Which bundle translates, with which weights and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigWorkflow
+
+from benchmarks import options
+from contract.bundle import Bundle
+from importing.layers import CONFIG, Layers
+from transmodal.checkpoints import MAKE_WEIGHTS
+from transmodal.errors import InputError
+from transmodal.files import sha256_of
+from verify import ROOT, find_bundles
+
+__all__ = ["PREFERRED", "RESERVED", "Model", "Models", "cause_of", "model_of"]
+
+PREFERRED = ("ct_mr_syndiff_translation", "ct_mr_cyclegan_translation", "ct_mr_stargan_translation")
+"""The first of these that has weights and offers a direction is taken where no bundle is named."""
+
+RESERVED = {
+    "bundle_root": "--bundle",
+    "ckpt_path": "--ckpt_path",
+    "dataset_dir": "INPUT",
+    "datalist": "INPUT",
+    "section": "INPUT",
+    "output_dir": "--output",
+    "source": "--from",
+    "target": "--to",
+    "body_from": "--segmentation",
+    "seed": "--seed",
+    "num_samples": "--samples",
+}
+"""Ids of a bundle that the pipeline sets, and what sets them."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A bundle with its weights and settings, ready to run its own inference.
+
+    Args:
+        layers: the bundle's inference config, overlays and ids over it.
+        weights: file of the network's weights.
+    """
+
+    layers: Layers
+    weights: Path
+
+    @property
+    def bundle(self) -> Bundle:
+        return self.layers.bundle
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        return sha256_of(self.weights)
+
+    def has(self, key: str) -> bool:
+        """Whether the config, with its overlays, has an id."""
+        return key in self.layers.parser
+
+    def offers(self, source: str, target: str) -> bool:
+        """Whether the bundle's metadata name this direction."""
+        directions = self.bundle.metadata.get("translation", {}).get("directions", [])
+        return [source, target] in directions
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from any other, for JSON."""
+        files = [self.bundle.root / CONFIG, *self.layers.overlays]
+        return {
+            "bundle": self.bundle.name,
+            "version": str(self.bundle.metadata.get("version", "")),
+            "weights": self.weights.name,
+            "weights_sha256": self.weights_sha256,
+            "configs": {path.name: sha256_of(path) for path in files},
+            "ids": dict(self.layers.ids),
+        }
+
+    @contextmanager
+    def opened(self, **ids: Any) -> Iterator[ConfigWorkflow]:
+        """The bundle's own inference with these ids over it, initialized and not yet run; importable only meanwhile.
+
+        Raises:
+            InputError: whatever the bundle refuses, freed of what MONAI and ignite wrap around it.
+        """
+        try:
+            with self.bundle.importable():
+                workflow = ConfigWorkflow(
+                    config_file=[str(self.bundle.root / CONFIG), *map(str, self.layers.overlays)],
+                    workflow_type="infer",
+                    logging_file=False,
+                    **{
+                        **self.layers.ids,
+                        "bundle_root": str(self.bundle.root),
+                        "ckpt_path": str(self.weights),
+                        **{key: value for key, value in ids.items() if self.has(key)},
+                    },
+                )
+                workflow.initialize()
+                yield workflow
+                workflow.finalize()
+        except Exception as error:
+            cause = cause_of(error)
+            if cause is error:
+                raise
+            raise cause from error
+
+
+def cause_of(error: Exception) -> Exception:
+    """What really went wrong: MONAI and ignite re-raise around it."""
+    cause: BaseException = error
+    while not isinstance(cause, InputError) and isinstance(cause.__cause__, Exception):
+        cause = cause.__cause__
+    return cause if isinstance(cause, Exception) else error
+
+
+def model_of(
+    bundle: str | Path,
+    overlays: Sequence[str | Path] = (),
+    ckpt_path: str | Path | None = None,
+    ids: Mapping[str, Any] | None = None,
+) -> Model:
+    """A bundle by its folder or name, with weights and settings.
+
+    Args:
+        bundle: folder, also a packed one that was unpacked, or name.
+        overlays: configs over its inference.json, looked up here and then in the bundle.
+        ckpt_path: weights; by default the bundle's own ``models/model.pt``.
+        ids: single ids of its config.
+    Raises:
+        InputError: if there is no such bundle, overlay or id, or the weights are missing.
+    """
+    home = Bundle(find_bundles(str(bundle))[0])
+    if not (home.root / CONFIG).is_file():
+        raise InputError(home.root, found=f"no {CONFIG}", wanted="a bundle that infers", remedy="name another one")
+    for key in ids or {}:
+        if (name := key.partition("#")[0]) in RESERVED:
+            raise InputError(
+                f"--{key}",
+                found="an id that the pipeline sets itself",
+                wanted=f"{RESERVED[name]} in its place",
+                remedy=f"leave --{key} out",
+            )
+    laid = tuple(Path(options.file("config", str(path), home.root)) for path in overlays)
+    layers = Layers(home, laid, dict(ids or {}))
+    layers.check_ids()
+    weights = home.weights if ckpt_path is None else Path(options.file("ckpt_path", str(ckpt_path), home.root))
+    if not weights.is_file():
+        raise InputError(
+            weights,
+            found="no such file",
+            wanted=f"the weights of {home.name}",
+            remedy=f"name them with --ckpt_path FILE; or in {home.root} {MAKE_WEIGHTS}",
+        )
+    return Model(layers, weights)
+
+
+@dataclass(frozen=True)
+class Models:
+    """What a run may translate with: one bundle, or the first that offers a direction.
+
+    Args:
+        candidates: in the order of preference.
+    """
+
+    candidates: Sequence[Model] = field(default=())
+
+    @classmethod
+    def chosen(
+        cls,
+        bundle: str | None = None,
+        overlays: Sequence[str | Path] = (),
+        ckpt_path: str | None = None,
+        ids: Mapping[str, Any] | None = None,
+    ) -> Models:
+        """The bundle that is named, or all of :data:`PREFERRED` that have weights; arguments as :func:`model_of`.
+
+        Raises:
+            InputError: as :func:`model_of`; if weights or settings come without their bundle; or none has weights.
+        """
+        if bundle is not None:
+            return cls([model_of(bundle, overlays, ckpt_path, ids)])
+        given = (
+            ["--config"] * bool(overlays) + ["--ckpt_path"] * (ckpt_path is not None) + [f"--{i}" for i in ids or {}]
+        )
+        if given:
+            raise InputError(
+                ", ".join(given),
+                found="no --bundle that it belongs to, or an unknown option",
+                wanted="options of --help; ids, configs and weights only together with their bundle",
+                remedy=f"add --bundle {PREFERRED[1]}, or the one that is meant",
+            )
+        homes = [ROOT / "bundles" / name for name in PREFERRED]
+        ready = [home for home in homes if Bundle(home).weights.is_file()]
+        if not ready:
+            raise InputError(
+                ", ".join(PREFERRED),
+                found="no models/model.pt in any of them",
+                wanted="one bundle with weights",
+                remedy=f"in the folder of one, {MAKE_WEIGHTS}; or name weights with --bundle NAME --ckpt_path FILE",
+            )
+        return cls([model_of(home) for home in ready])
+
+    def offering(self, source: str, target: str) -> Model:
+        """The first that translates so.
+
+        Raises:
+            InputError: if none does.
+        """
+        for model in self.candidates:
+            if model.offers(source, target):
+                return model
+        raise InputError(
+            f"{source} to {target}",
+            found=f"no such direction in {', '.join(model.bundle.name for model in self.candidates)}",
+            wanted="a bundle whose metadata offer it",
+            remedy=f"name one with --bundle, such as {PREFERRED[0]}, and give it weights",
+        )
