@@ -155,7 +155,10 @@ def chain(error: BaseException | None) -> list[BaseException]:
     return [] if error is None else [error, *chain(error.__cause__)]
 
 
-@pytest.fixture(scope="session", params=[path for path in BUNDLES if path.name in TINY and TINY[path.name].directions], ids=named)
+WITH_IMAGES = [path for path in BUNDLES if path.name in TINY and TINY[path.name].directions]
+
+
+@pytest.fixture(scope="session", params=WITH_IMAGES, ids=named)
 def bundle(request: pytest.FixtureRequest) -> Path:
     """Each bundle that makes images; what a classification refuses is tested with it."""
     return request.param

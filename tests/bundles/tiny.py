@@ -137,12 +137,15 @@ TINY = {
         comparable={"adam": {"_target_": "torch.optim.SGD", "_mode_": "callable", "lr": 5e-5}},
     ),
     "ct_mr_modality_classification": Tiny(
-        network={"channels": [8, 8], "blocks": [0, 1], "size": 16},
+        network={"stage_channels": [8, 8], "stage_blocks": [0, 1], "size": 16},
         training={"draws_per_image": 1, "batch_size": 1, "max_epochs": 2, "val_interval": 1, "train#trainer#max_epochs": 1},
         directions=(),
         phantoms={"shape": (24, 26, 2), "modalities": ("ct", "mr", "mask")},
         unknown={},
-        comparable={"adam": {"_target_": "torch.optim.SGD", "_mode_": "callable", "lr": 5e-5}},
+        comparable={
+            "adam": {"_target_": "torch.optim.SGD", "_mode_": "callable", "lr": 5e-5},
+            "norm": ["GROUP", {"num_groups": 4}],  # batch norm sees the images of one process
+        },
     ),
     "ct_mr_syndiff_translation": Tiny(
         network={

@@ -23,7 +23,9 @@ def fill(state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
         float32 values under the keys of ``state``.
     """
     return {
-        key: value if not value.is_floating_point() else torch.from_numpy(_values(prefix + key, tuple(value.shape)))
+        key: value
+        if not value.is_floating_point()
+        else torch.from_numpy(np.asarray(_values(prefix + key, tuple(value.shape))))
         for key, value in state.items()
     }
 

@@ -38,22 +38,22 @@ class Augmentation:
         if float(unit.std()) < 0.02:  # the window shows nothing of this slice
             low, high = torch.aminmax(image)
             unit = (image - low) / (high - low).clamp_min(1e-6)
-        unit = unit ** float(np.exp(draw.uniform(-0.7, 0.7))) if draw.random() < 0.5 else unit
-        unit = unit * _field(unit.shape, draw) if draw.random() < (0.15 if is_ct else 0.4) else unit
-        unit = torch.where(unit < draw.uniform(0.02, 0.15), 0.0, unit) if draw.random() < 0.3 else unit
-        unit = _blurred(unit, draw.uniform(0.4, 1.5)) if draw.random() < 0.4 else unit
-        unit = _coarse(unit, draw.uniform(1.2, 2.5)) if draw.random() < 0.3 else unit
-        if draw.random() < 0.4:
-            unit = unit + _noise(unit.shape, draw) * draw.uniform(0.005, 0.06)
-        unit = 1.0 - unit if draw.random() < 0.15 else unit
+        unit = unit ** float(np.exp(draw.uniform(-0.5, 0.5))) if draw.random() < 0.35 else unit
+        unit = unit * _field(unit.shape, draw) if draw.random() < (0.05 if is_ct else 0.3) else unit
+        unit = torch.where(unit < draw.uniform(0.02, 0.12), 0.0, unit) if draw.random() < 0.15 else unit
+        unit = _blurred(unit, draw.uniform(0.4, 1.0)) if draw.random() < 0.25 else unit
+        unit = _coarse(unit, draw.uniform(1.2, 2.0)) if draw.random() < 0.2 else unit
+        if draw.random() < 0.25:
+            unit = unit + _noise(unit.shape, draw) * draw.uniform(0.005, 0.04)
+        unit = 1.0 - unit if draw.random() < 0.06 else unit
         unit = (unit.clamp(0.0, 1.0) * 255).round() / 255 if draw.random() < 0.5 else unit
         unit = torch.rot90(unit, int(draw.integers(4)))
         return unit.flip(0) if draw.random() < 0.5 else unit
 
     def _cropped(self, image: Tensor, draw: Generator) -> Tensor:
-        if draw.random() < 0.4:
+        if draw.random() < 0.5:
             return image
-        sizes = [max(min(n, self.smallest), round(n * draw.uniform(0.5, 1.0))) for n in image.shape]
+        sizes = [max(min(n, self.smallest), round(n * draw.uniform(0.6, 1.0))) for n in image.shape]
         row, column = (int(draw.integers(n - size + 1)) for n, size in zip(image.shape, sizes, strict=True))
         crop = image[row : row + sizes[0], column : column + sizes[1]]
         return crop if float(crop.std()) > 0.2 * float(image.std()) else image
@@ -88,9 +88,10 @@ def _noise(shape: Sequence[int], draw: Generator) -> Tensor:
 
 
 def _field(shape: Sequence[int], draw: Generator) -> Tensor:
-    """A smooth field around 1, as a receiving coil has it."""
+    """A smooth field of at most 1, as a receiving coil has it."""
     coarse = torch.from_numpy(draw.uniform(-0.7, 0.7, (1, 1, 3, 3)).astype(np.float32))
-    return functional.interpolate(coarse, size=tuple(shape), mode="bicubic", align_corners=True)[0, 0].exp()
+    field = functional.interpolate(coarse, size=tuple(shape), mode="bicubic", align_corners=True)[0, 0].exp()
+    return field / field.max()
 
 
 def _blurred(image: Tensor, sigma: float) -> Tensor:

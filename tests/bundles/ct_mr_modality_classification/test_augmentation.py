@@ -21,12 +21,12 @@ def slices() -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("modality", ["ct", "mr"])
-def test_every_view_is_finite_in_range_and_shows_something(slices: dict[str, Tensor], modality: str) -> None:
+def test_every_view_is_finite_and_shows_something(slices: dict[str, Tensor], modality: str) -> None:
     augmentation = Augmentation(WINDOWS)
     for seed in range(60):
         view = augmentation(slices[modality], modality == "ct", np.random.default_rng(seed))
         assert bool(torch.isfinite(view).all())
-        assert 0 <= float(view.min()) < float(view.max()) <= 1
+        assert float(view.std()) > 0.005
 
 
 def test_a_seed_gives_one_view_and_another_seed_another(slices: dict[str, Tensor]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
+import pydicom
 import pytest
 from modality_bundle.records import NEITHER, image_records, select_images
 
+from tests.common.conftest import ct_slice
 from transmodal.errors import InputError
 
 CLASSES = {"ct": ["ct"], "mr": ["mr", "t2"]}
@@ -72,8 +73,10 @@ def test_a_case_may_hold_an_image_without_a_modality(tmp_path: Path) -> None:
     assert select_images(tmp_path) == [{"case": "case_1", "image": str(scan)}]
 
 
-def test_a_dicom_folder_is_a_case(series: Callable[..., Path]) -> None:
-    folder = series(folder="unknown_scan")
+def test_a_dicom_folder_is_a_case(tmp_path: Path) -> None:
+    folder = tmp_path / "unknown_scan"
+    folder.mkdir()
+    pydicom.dcmwrite(folder / "0.dcm", ct_slice(0, "1.2.3"), enforce_file_format=True)
     assert select_images(folder) == [{"case": "unknown_scan", "image": str(folder)}]
 
 

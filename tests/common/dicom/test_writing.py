@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,25 @@ def test_a_failure_leaves_nothing_half(
         written(series, out, seed="2")
     assert [entry.name for entry in out.parent.iterdir()] == ["out"] * earlier
     assert [pydicom.dcmread(file).SOPInstanceUID for file in sorted(out.glob("*"))] == before
+
+
+def test_an_earlier_output_comes_back_if_the_new_one_cannot_take_its_name(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series, out = source(), tmp_path / "place/out"
+    before = [dataset.SOPInstanceUID for dataset in written(series, out, seed="1")]
+    rename = os.replace
+
+    def refuse_the_new_one(old: Path, new: Path) -> None:
+        if "partial" in old.name:
+            raise OSError("the disk is gone")
+        rename(old, new)
+
+    monkeypatch.setattr("os.replace", refuse_the_new_one)
+    with pytest.raises(OSError, match="the disk is gone"):
+        written(series, out, seed="2")
+    assert [entry.name for entry in out.parent.iterdir()] == ["out"]
+    assert [pydicom.dcmread(file).SOPInstanceUID for file in sorted(out.iterdir())] == before
 
 
 @pytest.mark.parametrize(

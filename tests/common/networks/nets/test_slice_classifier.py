@@ -22,7 +22,12 @@ def test_the_default_is_smaller_than_two_megabytes() -> None:
 
 
 def test_an_answer_does_not_depend_on_the_rest_of_the_batch() -> None:
-    network, images = tiny().train(), torch.randn(4, 1, 16, 16)
+    network, images = tiny().eval(), torch.randn(4, 1, 16, 16)
+    torch.testing.assert_close(network(images)[1:2], network(images[1:2]))
+
+
+def test_with_group_norm_this_holds_in_training_too() -> None:
+    network, images = tiny(norm=("GROUP", {"num_groups": 4})).train(), torch.randn(4, 1, 16, 16)
     torch.testing.assert_close(network(images)[1:2], network(images[1:2]))
 
 
