@@ -28,6 +28,14 @@ STAGES = ("evaluate", "multi_gpu_train", "train_")
 OF_BOTH = [
     (path, name) for path, name in CONFIGS if Bundle(path).base_of(name) == "train" and not name.startswith(STAGES)
 ]
+WRITTEN_BY_RUNS = {
+    "split.json",
+    "dataset.json",
+    "summary.json",
+    "trained_range.json",
+    "calibration.json",
+    "modality.json",
+}
 READ_FROM_OUTSIDE = {"_desc_", "imports", "finalize", *SHARED_IDS, *(key for keys in IDS.values() for key in keys)}
 
 
@@ -65,6 +73,13 @@ def test_no_id_of_a_config_is_without_use(bundle: Path, config: str) -> None:
     overlay = text_of(bundle, config)
     used = set(re.findall(r"[@%]([A-Za-z_]\w*)", json.dumps(below | overlay))) | READ_FROM_OUTSIDE | below.keys()
     assert [key for key in overlay if key.lstrip("+").partition("#")[0] not in used] == []
+
+
+def test_a_model_card_names_only_configs_that_there_are(bundle: Path) -> None:
+    card = (bundle / "docs" / "README.md").read_text(encoding="utf-8")
+    named_files = set(re.findall(r"`(?:configs/|docs/)?([A-Za-z0-9_]+\.json)`", card)) - WRITTEN_BY_RUNS
+    there = {path.name for folder in ("configs", "docs") for path in (bundle / folder).glob("*.json")}
+    assert sorted(named_files - there) == []
 
 
 @pytest.mark.parametrize(("bundle", "overlay"), OF_BOTH, ids=named)

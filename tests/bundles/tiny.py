@@ -138,7 +138,13 @@ TINY = {
     ),
     "ct_mr_modality_classification": Tiny(
         network={"stage_channels": [8, 8], "stage_blocks": [0, 1], "size": 16},
-        training={"draws_per_image": 1, "batch_size": 1, "max_epochs": 2, "val_interval": 1, "train#trainer#max_epochs": 1},
+        training={
+            "draws_per_image": 1,
+            "batch_size": 1,
+            "max_epochs": 2,
+            "val_interval": 1,
+            "train#trainer#max_epochs": 1,
+        },
         directions=(),
         phantoms={"shape": (24, 26, 2), "modalities": ("ct", "mr", "mask")},
         unknown={},
