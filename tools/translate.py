@@ -27,7 +27,8 @@ from transmodal.modality import ModalityClassifier
 from verify import ROOT
 
 CLASSIFIER = ROOT / "bundles" / "ct_mr_modality_classification" / "models" / "model.pt"
-MODALITIES = ("ct", "mr")
+PATHS = ("input", "output", "bundle", "ckpt_path", "classifier", "segmentation", "segmentation_ckpt")
+"""Options that are names, also where fire takes them for numbers."""
 
 
 def translate(
@@ -63,6 +64,8 @@ def main(
     samples: int | None = None,
     classifier: str | None = None,
     segmentation: str = "automatic",
+    segmentation_config: str | Sequence[str] = (),
+    segmentation_ckpt: str | None = None,
     series: str | int | None = None,
     force: bool = False,
     **ids: Any,
@@ -72,10 +75,8 @@ def main(
     INPUT is a NIfTI, MHA, NRRD, PNG or JPEG file, or a folder: each image file below it and each CT or MR series of
     DICOM is a case. <case>/<modality> files keep the name of their case, or <case>_<modality> where it has several.
     OUTPUT/<case>/ gets <target>.nii.gz on the scan's own grid (CT in HU, MR from 0 to 1000), mask.nii.gz, qc.png to
-    look at, provenance.json, and dicom/ where the scan was DICOM. A scan that already is what --to asks for is left
-    out.
-    Cases that are finished are skipped when the command is given again; a result of another input, bundle, weights or
-    options is replaced with --force only.
+    look at, provenance.json, and dicom/ where the scan was DICOM. What already is what --to asks for is left out.
+    Finished cases are skipped when the command is given again; the result of another request needs --force.
 
     tools/translate.py scan.nii.gz --output results
     tools/translate.py dicom_folder --output results --to mr --bundle ct_mr_cyclegan_translation
@@ -85,7 +86,7 @@ def main(
     Args:
         input: a file, or a folder of files or of DICOM.
         output: folder for the results.
-        to: ct or mr; by default each scan is translated to the other one.
+        to: ct, mr or another domain of the config; by default MR is translated to ct and CT to mr.
         bundle: name or folder of a bundle, also of an unpacked tools/pack.py zip; by default the first with weights of
             ct_mr_syndiff_translation, ct_mr_cyclegan_translation and ct_mr_stargan_translation.
         config: config over the bundle's inference.json that its weights need, or several with commas between.
@@ -96,10 +97,11 @@ def main(
             and look at the output; by default those of the bundle, if it has any.
         segmentation: automatic (by threshold, as the bundle finds the body by itself), none, or the name or folder of a
             bundle that segments the body, whose mask is then handed to bundles that have the id body_from.
+        segmentation_config, segmentation_ckpt: as config and ckpt_path, of the bundle that segments.
         series: SeriesInstanceUID or SeriesNumber of the only DICOM series to translate.
         force: replace results that are there.
-        ids: --from ct or --from mr says what every scan is, and nothing is detected; others are ids of the bundle's
-            inference.json, such as --device cpu or --slice_batch 4.
+        ids: --from ct (or mr, or another domain) says what every scan is, and nothing is detected; others are ids of
+            the bundle's inference.json, such as --device cpu or --slice_batch 4.
     """
     ids = {**ids}
     sys.exit(_run(locals()))
@@ -108,17 +110,23 @@ def main(
 def _run(given: dict[str, Any]) -> int | str:
     """Do what the options of :func:`main` ask for; the exit status, or the error."""
     ids: dict[str, Any] = given.pop("ids")
+    given |= {key: str(given[key]) for key in PATHS if given[key] is not None}
     command = {key: value for key, value in {**given, **ids}.items() if value not in (None, ())}
     try:
-        stated = _one_of("from", ids.pop("from", None), MODALITIES)
-        models = Models.chosen(given["bundle"], options.listed(given["config"]), given["ckpt_path"], ids)
+        stated = ids.pop("from", None)
+        models = Models.chosen(given["bundle"], _names(given["config"]), given["ckpt_path"], ids)
+        stated = _one_of("from", stated, models.modalities)
+        target = models.target(stated, _one_of("to", given["to"], models.modalities))
         weights = _classifier(given["classifier"])
+        masks = _masks(given, {key: ids[key] for key in ("device",) if key in ids})
+        for model in (*models.candidates, *([masks.model] if isinstance(masks, SegmentedMask) else [])):
+            model.check()
         wishes = Wishes(
             stated=stated,
-            target=_one_of("to", given["to"], MODALITIES),
+            target=target,
             seed=_whole("seed", given["seed"], least=0),
             samples=_whole("samples", given["samples"], least=1),
-            masks=_masks(str(given["segmentation"]), {key: ids[key] for key in ("device",) if key in ids}),
+            masks=masks,
             classifier=None if weights is None else ModalityClassifier.load(weights),
             classifier_sha256=None if weights is None else sha256_of(weights),
             force=options.flag("force", given["force"]),
@@ -157,14 +165,21 @@ def _output(output: str, source: str) -> Path:
 
 
 def _one_of(option: str, value: Any, choices: Sequence[str]) -> str | None:
-    if value is not None and value not in choices:
+    if value is None:
+        return None
+    if str(value).lower() not in choices:
         raise InputError(
             f"--{option}",
             found=repr(value),
             wanted=" or ".join(choices),
             remedy=f"write --{option} {choices[0]} or --{option} {choices[1]}",
         )
-    return value
+    return str(value).lower()
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Paths separated by commas, of which fire may make numbers."""
+    return tuple(map(str, options.listed(value)))
 
 
 def _whole(option: str, value: Any, least: int) -> int | None:
@@ -187,12 +202,18 @@ def _classifier(file: str | None) -> Path | None:
     return CLASSIFIER if CLASSIFIER.is_file() else None
 
 
-def _masks(segmentation: str, ids: dict[str, Any]) -> MaskMaker:
-    if segmentation == "automatic":
-        return AutomaticMask()
-    if segmentation in ("none", "None"):
-        return NoMask()
-    return SegmentedMask(model_of(segmentation, ids=ids))
+def _masks(given: dict[str, Any], ids: dict[str, Any]) -> MaskMaker:
+    segmentation, overlays = given["segmentation"], _names(given["segmentation_config"])
+    if segmentation not in ("automatic", "none", "None"):
+        return SegmentedMask(model_of(segmentation, overlays, given["segmentation_ckpt"], ids))
+    if overlays or given["segmentation_ckpt"] is not None:
+        raise InputError(
+            "--segmentation_config, --segmentation_ckpt",
+            found=f"--segmentation {segmentation}, which takes neither",
+            wanted="the bundle that segments",
+            remedy="add --segmentation ct_mr_body_segmentation, or leave them out",
+        )
+    return AutomaticMask() if segmentation == "automatic" else NoMask()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ SMALL = {
     "channels": 4,
     "num_blocks": 1,
     "critic_channels": 4,
+    "critic_depth": 3,
     "patch_size": 32,
     "patch": [72, 72],
     "constant_epochs": 1,

@@ -11,12 +11,18 @@ from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 from torch import Tensor
 
+from translating.inputs import MODALITY_OF
 from translating.models import Model
 from transmodal.metrics import NEARLY_IDENTICAL, similarity_to_input
 from transmodal.modality import ModalityClassifier, Verdict
 from transmodal.trained_range import Profile, TrainedRange, range_beside
 
-__all__ = ["Examined", "doubts"]
+__all__ = ["UNEXAMINED", "UNKNOWN_TRAINING", "Examined", "doubts"]
+
+UNKNOWN_TRAINING = (
+    "nothing is known of the images these weights were trained on, so this one was not compared with them"
+)
+UNEXAMINED = "no network looked at the output"
 
 
 @dataclass(frozen=True)
@@ -52,13 +58,17 @@ def doubts(case: Examined) -> list[str]:
 def _about_the_modality(case: Examined) -> Iterator[str]:
     if case.verdict.by == "network":
         sure = "" if case.verdict.probability is None else f", probability {case.verdict.probability:.2f}"
-        yield f"that the input is {case.verdict.modality}, only a network says{sure}: no header, no Hounsfield units"
+        yield f"that the input is {case.verdict.modality}, only a network says{sure}: neither header nor values tell"
 
 
 def _about_the_domain(case: Examined) -> Iterator[str]:
-    """What lies outside of the training, where that left its range beside the weights."""
+    """What lies outside of the training, or that this is not known: it is the training that leaves its range."""
     path = range_beside(case.model.weights)
-    if not path.is_file() or not case.model.has("intensity"):
+    if not path.is_file():
+        yield UNKNOWN_TRAINING
+        return
+    if not case.model.has("intensity"):
+        yield f"not compared with the images of the training: {case.model.bundle.name} names no scale of intensities"
         return
     parser, modality = case.workflow.parser, str(case.verdict.modality)
     sample = parser.get_parsed_content("dataset")[0]
@@ -72,12 +82,14 @@ def _about_the_output(case: Examined) -> Iterator[str]:
     likeness = _similarity(case)
     if likeness >= NEARLY_IDENTICAL:
         yield f"the output is nearly identical to the input (SSIM {likeness:.2f}): was it translated at all?"
-    if case.classifier is not None:
-        said = case.classifier(case.output)
-        if said.modality is None:
-            yield f"a network cannot tell whether the output is CT or MR: {said.reason}"
-        elif said.modality != case.target:
-            yield f"a network takes the output for {said.modality.upper()}, not {case.target.upper()}: {said.reason}"
+    if case.classifier is None:
+        yield UNEXAMINED
+        return
+    said = case.classifier(case.output)
+    if said.modality is None:
+        yield f"a network cannot tell whether the output is CT or MR: {said.reason}"
+    elif said.modality != MODALITY_OF.get(case.target):
+        yield f"a network takes the output for {said.modality.upper()}, not {case.target.upper()}: {said.reason}"
 
 
 def _similarity(case: Examined) -> float:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transmodal.data.layout import MODALITIES, PICTURES, VOLUMES, extension
+from pydicom.misc import is_dicom
+
+from translating.tree import files_of
+from transmodal.data.layout import MODALITIES, PICTURES, VOLUMES, extension, visible
 from transmodal.dicom import Series, find_series
 from transmodal.errors import InputError
 
@@ -17,6 +20,19 @@ __all__ = ["MODALITY_OF", "LeftOut", "Scan", "find_scans"]
 
 MODALITY_OF = {"ct": "ct", **dict.fromkeys(("mr", "t1", "t1ce", "t2", "flair", "dwi"), "mr")}
 """CT or MR for each name of the data layout that is one of them."""
+
+OTHER_IMAGES = (
+    *(".mhd", ".img", ".nhdr", ".mgz", ".mgh", ".mnc", ".par", ".gipl", ".nii.bz2", ".nii.xz"),
+    *(".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", ".npz", ".h5", ".mat"),
+)
+"""Ends of files of images that are not read."""
+
+GENERIC = re.compile(
+    r"ct|mr|mri|t1|t1ce|t2|flair|dwi|dicom|dcm|nifti|nii|data|raw|images?|img|scans?|series|slices?|volumes?|files?"
+    r"|anat|input|source|(series|pa|st|se|im)[ _-]?\d+",
+    re.IGNORECASE,
+)
+"""Names of folders and files that every patient's may have; they do not tell one case from another by themselves."""
 
 LONGEST = 5
 
@@ -57,31 +73,42 @@ def find_scans(
     """All scans of an input, in the order of their names.
 
     An image file is a case named after it. In a folder, at any depth, each image file and each CT or MR series of DICOM
-    is a case. In the layout ``<case>/<modality>.<extension>`` images are named ``<case>``, or ``<case>_<modality>``
-    where a case has several; masks and labels are left out.
+    is a case, named after its place in the input; a name that any patient's could have, such as ``image`` or ``dicom``,
+    follows that of the folder above. In the layout ``<case>/<modality>.<extension>`` images are named ``<case>``, or
+    ``<case>_<modality>`` where a case has several; masks and labels are left out, and so are results of this program.
 
     Args:
         source: a file or a folder.
         series: SeriesInstanceUID or SeriesNumber of the only DICOM series that is wanted.
-        apart: a folder in which nothing is looked for, such as that of the results.
+        apart: the folder of the results; nothing in it is looked for if it lies in the input, and no case is so named
+            that its results would take the place of an input that lies in it.
     Raises:
         InputError: if there is no such input, nothing in it can be translated, or no single series is so numbered.
     """
     root = Path(os.path.abspath(source))
     if not root.exists():
         raise InputError(
-            root, found="no such file or folder", wanted="an image, or a folder of them", remedy="check the spelling"
+            root,
+            found="no such file or folder",
+            wanted="an image, or a folder of them",
+            remedy="check the spelling; write ./ before a name of digits and underscores",
         )
-    apart = None if apart is None else Path(os.path.abspath(apart))
-    files = [root] if root.is_file() else list(_walk(root, apart))
     home = root.parent if root.is_file() else root
-    found, left_out = _of_files(home, [path for path in files if extension(path)])
-    of_series, others = _of_series(root, series, apart)
+    files, aside = files_of(root, apart)
+    left_out = [LeftOut(_seen(home, path), reason) for path, reason in aside]
+    found, others = _of_files(home, [path for path in files if extension(path)])
+    left_out += others
+    of_series, others = _of_series(home, files, series)
     left_out += others
     if series is not None:
         left_out += [LeftOut(str(scan.path), "not the DICOM series asked for") for scan in found]
         found = []
-    scans = sorted(_unique([*found, *of_series]), key=lambda scan: scan.case)
+    left_out += [
+        LeftOut(_seen(home, path), f"images that end in {path.suffix} are not read: convert it to .nii.gz or .mha")
+        for path in files
+        if path.name.lower().endswith(OTHER_IMAGES) and not is_dicom(path)
+    ]
+    scans = sorted(_unique([*found, *of_series], _inputs_in(apart, root)), key=lambda scan: scan.case)
     if not scans:
         reasons = "; ".join(f"{each.where}: {each.reason}" for each in left_out[:LONGEST])
         raise InputError(
@@ -93,38 +120,43 @@ def find_scans(
     return scans, left_out
 
 
-def _walk(root: Path, apart: Path | None) -> Iterator[Path]:
-    """Every file below a folder, sorted, but hidden ones."""
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and Path(folder, name) != apart)
-        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+def _seen(home: Path, path: Path) -> str:
+    """A path as it is told, below the input."""
+    return str(path.relative_to(home)) if path != home else str(path)
 
 
-def _of_files(root: Path, files: Sequence[Path]) -> tuple[list[Scan], list[LeftOut]]:
+def _inputs_in(output: Path | None, root: Path) -> set[str]:
+    """What of the folder of results holds the input, and may be no result; in lower case."""
+    if output is None or not root.resolve().is_relative_to(output.resolve()):
+        return set()
+    return {part.lower() for part in root.resolve().relative_to(output.resolve()).parts[:1]}
+
+
+def _of_files(home: Path, files: Sequence[Path]) -> tuple[list[Scan], list[LeftOut]]:
     """Scans of image files; those that are named after their modality are named after their folder."""
     left_out = [
-        LeftOut(str(path.relative_to(root)), f"a {_stem(path).lower()}, neither CT nor MR")
+        LeftOut(_seen(home, path), f"a {_stem(path).lower()}, neither CT nor MR")
         for path in files
         if _stem(path).lower() in set(MODALITIES) - MODALITY_OF.keys()
     ]
     scans: list[Scan] = []
-    per_folder = Counter(path.parent for path in files if _stem(path).lower() in MODALITY_OF)
+    per_folder = {
+        folder: sum(bool(extension(path)) and _stem(path).lower() in MODALITY_OF for path in visible(folder))
+        for folder in {path.parent for path in files}
+    }
     for path in files:
         stem = _stem(path).lower()
         if stem in MODALITY_OF:
-            case = _place(root, path.parent)
+            case = _place(home, path.parent)
             scans.append(Scan(f"{case}_{stem}" if per_folder[path.parent] > 1 else case, path, MODALITY_OF[stem]))
         elif stem not in MODALITIES:
-            inner = path.parent != root
-            scans.append(
-                Scan(f"{_place(root, path.parent)}_{_tidy(_stem(path))}" if inner else _tidy(_stem(path)), path)
-            )
+            scans.append(Scan(_place(home, path.with_name(_stem(path))), path))
     return scans, left_out
 
 
-def _of_series(root: Path, wanted: str | int | None, apart: Path | None) -> tuple[list[Scan], list[LeftOut]]:
-    """Scans of the DICOM series of a file or below a folder; an unreadable file is one too, and fails as one."""
-    everything = [each for each in find_series(root) if apart is None or apart not in Path(each.files[0]).parents]
+def _of_series(home: Path, files: Sequence[Path], wanted: str | int | None) -> tuple[list[Scan], list[LeftOut]]:
+    """Scans of the DICOM series among files; an unreadable file is one too, and fails as one."""
+    everything = find_series(files)
     chosen = [each for each in everything if wanted is None or str(wanted) in (each.uid, str(each.number))]
     if wanted is not None and len({each.uid for each in chosen}) != 1:
         listed = "; ".join(f"{each.where}, {each.uid}" for each in everything)
@@ -134,7 +166,6 @@ def _of_series(root: Path, wanted: str | int | None, apart: Path | None) -> tupl
             wanted="the number or the UID of one series",
             remedy="give the UID, or leave --series out for all of them",
         )
-    home = root.parent if root.is_file() else root
     in_folder = Counter(Path(each.files[0]).parent for each in everything)
     scans, left_out = [], []
     for each in everything:
@@ -162,10 +193,12 @@ def _why_not(series: Series) -> str:
     return ""
 
 
-def _place(root: Path, folder: Path) -> str:
-    """A folder's path below the input as one word; of the input itself its name."""
-    parts = folder.relative_to(root).parts if folder.is_relative_to(root) else (folder.name,)
-    return _tidy("_".join(parts or (root.name,)))
+def _place(home: Path, path: Path) -> str:
+    """A path below the input as one word, after folders above it where all of it is generic."""
+    names, above = list(path.relative_to(home).parts), [home, *home.parents]
+    while all(GENERIC.fullmatch(name) for name in names) and above:
+        names.insert(0, above.pop(0).name)
+    return _tidy("_".join(filter(None, names)))
 
 
 def _stem(path: Path) -> str:
@@ -177,9 +210,9 @@ def _tidy(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip("._") or "case"
 
 
-def _unique(scans: Sequence[Scan]) -> list[Scan]:
+def _unique(scans: Sequence[Scan], reserved: Collection[str] = ()) -> list[Scan]:
     """The same with a different case each, also where upper and lower case are one; ends and numbers tell apart."""
-    taken, unique = set[str](), []
+    taken, unique = set(reserved), []
     shared = Counter(scan.case.lower() for scan in scans)
     for scan in scans:
         name = scan.case

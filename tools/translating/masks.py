@@ -11,6 +11,7 @@ import numpy as np
 from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 
+from translating.inputs import MODALITY_OF
 from translating.models import Model
 from translating.picture import DISPLAY
 from translating.staging import MASK, Stage, body_of
@@ -62,8 +63,10 @@ class SegmentedMask:
         Raises:
             InputError: if the bundle writes no mask, or one on another grid.
         """
-        output = stage.folder.with_name("segmentation")
-        with self.model.opened(dataset_dir=str(stage.folder), output_dir=str(output), source=source) as segmentation:
+        output, modality = stage.folder.with_name("segmentation"), MODALITY_OF[source]
+        if modality != source:  # bundles that segment know no contrasts of MR
+            stage.name(modality, image)
+        with self.model.opened(dataset_dir=str(stage.folder), output_dir=str(output), source=modality) as segmentation:
             segmentation.run()
         return _read(output / stage.scan.case / MASK, image, self.model.bundle.name)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import torch
 from monai.bundle import ConfigWorkflow
 
 from benchmarks import options
 from contract.bundle import Bundle
 from importing.layers import CONFIG, Layers
-from transmodal.checkpoints import MAKE_WEIGHTS
+from transmodal.checkpoints import MAKE_WEIGHTS, UNCHANGED, match, read_checkpoint
+from transmodal.data.layout import MAGNETIC
 from transmodal.errors import InputError
 from transmodal.files import sha256_of
 from verify import ROOT, find_bundles
@@ -64,10 +67,37 @@ class Model:
         """Whether the config, with its overlays, has an id."""
         return key in self.layers.parser
 
+    @cached_property
+    def directions(self) -> list[tuple[str, str]]:
+        """What is translated to what: between all ``domains`` of the config where it has them, or by the metadata."""
+        if self.has("domains"):
+            return list(permutations(map(str, self.layers.parser["domains"]), 2))
+        listed = self.bundle.metadata.get("translation", {}).get("directions", [])
+        return [(str(pair[0]), str(pair[1])) for pair in listed if len(pair) == 2]
+
     def offers(self, source: str, target: str) -> bool:
-        """Whether the bundle's metadata name this direction."""
-        directions = self.bundle.metadata.get("translation", {}).get("directions", [])
-        return [source, target] in directions
+        """Whether this direction is among :attr:`directions`."""
+        return (source, target) in self.directions
+
+    def check(self) -> None:
+        """See to it, before any case is begun, that the weights are those of the network and the device is there.
+
+        Raises:
+            InputError: if not.
+        """
+        device = self.layers.ids.get("device")
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:  # PyTorch built without a kind of device asserts
+            raise InputError(
+                f"--device {device}",
+                found=str(error).strip().splitlines()[0],
+                wanted="a device that is there",
+                remedy="write --device cpu",
+            ) from error
+        with self.bundle.importable():
+            network = replace(self.layers).build(self.layers.network_def, device="cpu")
+        match(read_checkpoint(self.weights), network.state_dict(), UNCHANGED, where=self.weights)
 
     def identity(self) -> dict[str, Any]:
         """What tells it from any other, for JSON."""
@@ -205,6 +235,34 @@ class Models:
                 remedy=f"in the folder of one, {MAKE_WEIGHTS}; or name weights with --bundle NAME --ckpt_path FILE",
             )
         return cls([model_of(home) for home in ready])
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """All that is translated, or translated to."""
+        found = (name for model in self.candidates for pair in model.directions for name in pair)
+        return tuple(dict.fromkeys(("ct", "mr", *found)))
+
+    def target(self, stated: str | None, target: str | None) -> str | None:
+        """The modality to translate all scans to; None where it is CT of MR and MR of CT.
+
+        Args:
+            stated: what every scan is said to be.
+            target: what is asked for.
+        Raises:
+            InputError: if no scan could be translated so.
+        """
+        opposite = {"ct": "mr", **dict.fromkeys(MAGNETIC, "ct")}
+        pairs = [(source, target or opposite[source]) for source in ([stated] if stated else ["ct", "mr"])]
+        nothing_to_do = stated is not None and stated == target  # which is told of each scan
+        if not nothing_to_do and not any(model.offers(*pair) for model in self.candidates for pair in pairs):
+            offered = [f"{a} to {b}" for model in self.candidates for a, b in model.directions]
+            raise InputError(
+                ", ".join(f"{source} to {goal}" for source, goal in pairs if source != goal),
+                found=f"no such direction in {', '.join(model.bundle.name for model in self.candidates)}",
+                wanted=", ".join(dict.fromkeys(offered)) or "a bundle whose metadata name directions",
+                remedy="choose one of them with --from and --to, or another --bundle",
+            )
+        return pairs[0][1] if stated else target
 
     def offering(self, source: str, target: str) -> Model:
         """The first that translates so.

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from make_figures import CT, MR, Display
 from translating.provenance import MARK
+from transmodal.data.layout import MAGNETIC
 from transmodal.handlers.slice_view import SOURCE_PERCENTILES
 
 __all__ = ["DISPLAY", "draw"]
 
-DISPLAY: Mapping[str, Display] = {"ct": CT, "mr": MR}
+DISPLAY: Mapping[str, Display] = {"ct": CT, **dict.fromkeys(MAGNETIC, MR)}
 PANEL, GAP, LEFT, HEAD, LINE, CHARACTERS, MOST = 2.6, 0.08, 0.35, 0.7, 0.15, 118, 14  # inches, characters, lines
 PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}
 SIDES = {"axial": ("R", "L"), "coronal": ("R", "L"), "sagittal": ("A", "P")}

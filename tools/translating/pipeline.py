@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import nibabel
@@ -19,19 +18,23 @@ from monai.data import MetaTensor
 
 from translating import picture, provenance
 from translating.doubts import Examined, doubts
-from translating.inputs import Scan
+from translating.inputs import MODALITY_OF, Scan
 from translating.masks import AutomaticMask, MaskMaker, NoMask
 from translating.models import Model, Models, cause_of
+from translating.results import Results
 from translating.staging import MASK, Stage, write_mask
 from translating.summary import Outcome
+from translating.witnesses import contradictions, modality_of
 from transmodal.data import deviation_of
+from transmodal.data.layout import MAGNETIC
 from transmodal.dicom import resolve, staged, validate_series, write_series
 from transmodal.errors import InputError
-from transmodal.modality import ModalityClassifier, Verdict, detect
+from transmodal.modality import ModalityClassifier, Verdict
 
 __all__ = ["OTHER", "Pipeline", "Wishes"]
 
-OTHER = {"ct": "mr", "mr": "ct"}
+OTHER = {"ct": "mr", **dict.fromkeys(MAGNETIC, "ct")}
+"""What a modality is translated to where nothing is asked for."""
 
 
 @dataclass(frozen=True)
@@ -75,72 +78,53 @@ class Pipeline:
     output: Path
 
     def __call__(self, scan: Scan) -> Outcome:
-        """Translate a scan; whatever goes wrong with it is told in the outcome, and not raised."""
-        begun = time.monotonic()
-        self.output.mkdir(parents=True, exist_ok=True)
-        stage = None
+        """Translate a scan; whatever goes wrong with it is told in the outcome, and not raised.
+
+        Raises:
+            InputError: if no result can be written at all.
+        """
+        begun, results, stage = time.monotonic(), self._results, None
         try:
             with ExitStack() as stack:
-                temporary = Path(stack.enter_context(TemporaryDirectory(prefix=f".{scan.case}.", dir=self.output)))
+                working = Path(stack.enter_context(results.working()))
                 scan = replace(scan, series=resolve(scan.series)) if scan.series else scan
                 image = stack.enter_context(staged(scan.series)) if scan.series else scan.path
-                stage = Stage(temporary / "data", scan, image)
-                outcome = self._translate(stage, temporary)
+                stage = Stage(working / "data", scan, image)
+                outcome = self._translate(stage, working)
         except Exception as error:  # one bad case must not stop the others
             outcome = Outcome(scan.case, "failed", _told(cause_of(error), stage))
         return replace(outcome, seconds=time.monotonic() - begun)
 
-    def _translate(self, stage: Stage, temporary: Path) -> Outcome:
-        scan, image = stage.scan, stage.read()
-        verdict = self._modality(scan, image)
+    @cached_property
+    def _results(self) -> Results:
+        return Results.opened(self.output)
+
+    def _translate(self, stage: Stage, working: Path) -> Outcome:
+        scan, image, wishes = stage.scan, stage.read(), self.wishes
+        verdict = modality_of(stage, image, wishes.stated, wishes.classifier)
         source = str(verdict.modality)
-        target = self.wishes.target or OTHER[source]
+        target = wishes.target or OTHER[source]
         if source == target:
             return Outcome(scan.case, "left out", f"it already is {target.upper()} ({verdict.reason})")
         model = self.models.offering(source, target)
-        draws, told = drawing(model, self.wishes)
+        draws, told = drawing(model, wishes)
         request = self._request(scan, source, target, model)
         folder = self.output / scan.case
-        before = None if self.wishes.force else provenance.finished(folder, request)
-        if before is not None:
-            return Outcome(scan.case, "finished before", str(folder), before)
+        before = provenance.before(folder, request, scan.files, wishes.force)
+        if before.warnings is not None:
+            return Outcome(scan.case, "finished before", str(folder), before.warnings)
         stage.name(source, image)
-        made = temporary / scan.case
+        made = working / "made" / scan.case
         record = self._record(scan, verdict, request)
-        warnings = [*told, *self._run(stage, image, verdict, target, model, draws, made)]
+        told += contradictions(stage, image, verdict, wishes.classifier)
+        found, record["effective"] = self._run(stage, image, verdict, target, model, draws, made)
+        warnings = [*told, *found]
         self._present(scan, image, made, record, warnings)
-        _put(made, folder)
-        return Outcome(scan.case, "translated", f"{source} to {target}, {folder / f'{target}.nii.gz'}", tuple(warnings))
-
-    def _modality(self, scan: Scan, image: MetaTensor) -> Verdict:
-        """What the scan is: as stated, as its DICOM header has it, or by the cascade; a name must not contradict.
-
-        Raises:
-            InputError: if nothing tells, or its name tells another modality.
-        """
-        if self.wishes.stated:
-            return Verdict(self.wishes.stated, "stated", None, f"--from {self.wishes.stated}")
-        if scan.series:
-            return Verdict(scan.series.modality, "dicom", None, "the DICOM header says so")
-        verdict = detect(scan.path, image, self.wishes.classifier)
-        if verdict.modality is None and scan.named:
-            return Verdict(scan.named, "name", None, f"it is named {scan.path.name}; {verdict.reason}")
-        if verdict.modality is None:
-            raise InputError(
-                scan.path,
-                found=f"no telling whether it is CT or MR ({verdict.reason})",
-                wanted="a CT or an MR image",
-                remedy="say which it is with --from ct or --from mr"
-                + ("" if self.wishes.classifier else ", or give --classifier the weights of a network that tells"),
-            )
-        if scan.named and scan.named != verdict.modality:
-            raise InputError(
-                scan.path,
-                found=f"an image that is {verdict.modality.upper()} by its {verdict.by} ({verdict.reason})",
-                wanted=f"{scan.named.upper()}, as it is named",
-                remedy="correct its name, or say which it is with --from ct or --from mr",
-            )
-        return verdict
+        self._results.put(made, working, scan.files)
+        text = f"{source} to {target}, {folder / f'{target}.nii.gz'}"
+        again = f" (made again, since {before.damage})" if before.damage else ""
+        notes = scan.series.notes if scan.series else ()
+        return Outcome(scan.case, "translated", text + again, tuple(warnings), notes=notes)
 
     def _request(self, scan: Scan, source: str, target: str, model: Model) -> dict[str, Any]:
         """All that decides the result."""
@@ -170,7 +154,7 @@ class Pipeline:
             "series": {"uid": series.uid, "number": series.number, "notes": list(series.notes)} if series else None,
             "request": request,
             "units": picture.DISPLAY[str(request["target"])].units,
-            "versions": provenance.versions(None),
+            "versions": provenance.versions(),
             "command": self.wishes.command,
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
@@ -184,11 +168,16 @@ class Pipeline:
         model: Model,
         draws: Mapping[str, int],
         made: Path,
-    ) -> list[str]:
-        """Mask, translation and, where samples were drawn, deviation into the folder ``made``; what to be wary of."""
-        source, case = str(verdict.modality), stage.scan.case
-        ids = {"dataset_dir": str(stage.folder), "output_dir": str(made.parent / "output"), "source": source, **draws}
-        warnings = list(stage.scan.series.notes) if stage.scan.series else []
+    ) -> tuple[list[str], dict[str, Any]]:
+        """Mask, translation and, where samples were drawn, deviation into the folder ``made``.
+
+        Returns:
+            What to be wary of, and what drew where.
+        """
+        source, written = str(verdict.modality), stage.folder.with_name("output")
+        where = {"dataset_dir": str(stage.folder), "output_dir": str(written)}
+        ids = {**where, "source": source, "target": target, **draws}
+        warnings: list[str] = []
         # an automatic mask stays here: the bundle finds it again on the grid of its training, as it does by itself
         segmented = self.wishes.masks.identity not in (AutomaticMask.identity, NoMask.identity)
         with model.opened(**ids, **({"body_from": "mask"} if segmented else {})) as workflow:
@@ -196,16 +185,17 @@ class Pipeline:
             if mask is not None:
                 write_mask(stage.mask, mask, image.affine.numpy())
             workflow.run()
-            written = made.parent / "output" / case
-            output = _read(written / f"{target}.nii.gz", image, model)
+            output = _read(written / stage.scan.case / f"{target}.nii.gz", image, model)
             body = np.ones(image.shape[1:], np.uint8) if mask is None else mask
             warnings += doubts(Examined(image, output, body, verdict, target, model, workflow, self.wishes.classifier))
+            effective = provenance.effective(workflow.parser)
         if segmented and not model.has("body_from"):
             warnings.append(f"{model.bundle.name} takes no mask from outside: the segmented one only lies beside")
-        written.rename(made)
+        made.parent.mkdir()
+        (written / stage.scan.case).rename(made)
         if mask is not None:
             shutil.move(stage.mask, made / MASK)
-        return warnings
+        return warnings, effective
 
     def _present(
         self, scan: Scan, image: MetaTensor, made: Path, record: Mapping[str, Any], warnings: list[str]
@@ -218,9 +208,9 @@ class Pipeline:
         beside = {"mask": made / MASK, "deviation": deviation_of(made / f"{target}.nii.gz")}
         images |= {key: np.asanyarray(nibabel.load(path).dataobj) for key, path in beside.items() if path.is_file()}
         if scan.series:
-            told = provenance.for_dicom(record, warnings)
-            write_series(made / "dicom", images["target"], output.affine, scan.series, target, told)
-            validate_series(made / "dicom", images["target"], output.affine, target)
+            told, modality = provenance.for_dicom(record, warnings), MODALITY_OF[target]
+            write_series(made / "dicom", images["target"], output.affine, scan.series, modality, told)
+            validate_series(made / "dicom", images["target"], output.affine, modality)
         picture.draw(
             made / "qc.png",
             images,
@@ -278,14 +268,6 @@ def _read(path: Path, image: MetaTensor, model: Model) -> MetaTensor:
             remedy="choose another --bundle",
         )
     return output
-
-
-def _put(made: Path, folder: Path) -> None:
-    """Let a complete folder take its place; what was there before goes when it is safe to go."""
-    before = made.with_name("before")
-    if folder.exists():
-        os.replace(folder, before)
-    os.replace(made, folder)
 
 
 def _told(error: Exception, stage: Stage | None) -> str:

@@ -11,11 +11,10 @@ import numpy as np
 from monai.data import MetaTensor
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 
-from translating.inputs import Scan
+from translating.inputs import MODALITY_OF, Scan
 from transmodal.data import check_image
 from transmodal.data.layout import extension
 from transmodal.errors import InputError
-from transmodal.modality import CLASSES
 from transmodal.transforms import BodyMask, CheckedLoadImaged, EnsureVolumed
 
 __all__ = ["MASK", "Stage", "body_of", "write_mask"]
@@ -70,7 +69,7 @@ class Stage:
 
     def told(self, message: str) -> str:
         """A message that names the scan's own path where it named a file of this folder."""
-        links = [self.case / f"{name}{self.suffix}" for name in ("image", *CLASSES)]
+        links = [self.case / f"{name}{self.suffix}" for name in ("image", *MODALITY_OF)]
         for path in (*links, self.image.resolve(), self.image):
             message = message.replace(str(path), str(self.scan.path))
         return message

@@ -23,6 +23,7 @@ class Outcome:
         text: what was made, or why nothing was.
         warnings: what to be wary of.
         seconds: how long it took.
+        notes: what is good to know, and nothing to be wary of.
     """
 
     case: str
@@ -30,13 +31,15 @@ class Outcome:
     text: str
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 def line_of(outcome: Outcome, number: int, total: int) -> str:
     """The lines of one case, as it is done."""
     took = f" ({outcome.seconds:.1f} s)" if outcome.status == "translated" else ""
     first = f"[{number}/{total}] {outcome.case}: {outcome.status}{took}: {outcome.text}"
-    return "\n".join([first, *(f"  warning: {warning}" for warning in outcome.warnings)])
+    told = [*(f"  warning: {each}" for each in outcome.warnings), *(f"  note: {each}" for each in outcome.notes)]
+    return "\n".join([first, *told])
 
 
 def report(outcomes: Sequence[Outcome], left_out: Sequence[LeftOut] = ()) -> str:

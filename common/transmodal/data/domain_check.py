@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from transmodal.data.checks import check_path
+from transmodal.data.domain_files import ANYWAY, FEWEST, contents_of, wrong_files
 from transmodal.data.layout import LABELS, MAGNETIC
 from transmodal.errors import InputError
 from transmodal.files import sha256_of, visible
@@ -28,10 +30,10 @@ logger = logging.getLogger(__name__)
 Volume = tuple[NDArray[Any], NDArray[Any]]
 """Image (slices, C, H, W) in [-1, 1] and body (slices, H, W), as ``VolumeSlices.volumes`` holds them."""
 
-FEWEST = 4
 CHANCE, LOWEST_ACCURACY = 0.01, 0.75
 SLICES = 24
-ANYWAY = "set 'anyway' to true if you know better"
+STRANGERS, CLEARLY = 2, 0.5
+"""So many volumes of a domain that are clearly (in squared distance) nearer to the other one are no coincidence."""
 
 
 def check_domains(
@@ -39,13 +41,15 @@ def check_domains(
     domains: Mapping[str, str | None],
     volumes: Mapping[str, Sequence[Volume]] | None = None,
     anyway: bool = False,
-    read_at_most: int = 32,
+    read_at_most: int | None = None,
+    classifier: str | Path | None = None,
 ) -> None:
     """Refuse a training between domains that are not what they claim to be.
 
-    Three things are looked at: whether a file, judged by its content, belongs to two domains; whether CT is in
-    Hounsfield units and MR is not; and whether the preprocessed volumes of every two domains can be told apart by their
-    intensities (:func:`separability`), which needs at least 4 volumes of each.
+    Looked at are: whether a file, judged by its content, belongs to two domains; whether every CT is in Hounsfield
+    units and no MR is, nor looks like a CT without them (for at least 4 CTs); and whether the preprocessed volumes of
+    every two domains can be told apart by their intensities (:func:`separability`) and no several of them are clearly
+    nearer to the other domain, which needs at least 4 volumes of each.
 
     Args:
         data: batch records; a domain consists of the files under its key.
@@ -53,7 +57,9 @@ def check_domains(
         volumes: the preprocessed volumes of each modality in the order of the records, such as those of
             ``VolumeSlices.volumes``; without them nothing is told apart.
         anyway: warn instead of refusing.
-        read_at_most: so many files of each CT or MR domain are read, spread evenly.
+        read_at_most: so many files of each CT or MR domain are read, spread evenly; all if None.
+        classifier: weights of a modality classifier (:class:`~transmodal.modality.ModalityClassifier`), which votes on
+            each of these files that is not in Hounsfield units; none is asked if None.
     Raises:
         InputError: naming the files or the domains, and what was measured.
     """
@@ -70,27 +76,46 @@ def check_domains(
         for key, modality in domains.items()
         if modality is not None and modality not in LABELS
     }
-    for fault in _faults(files, volumes or {}, read_at_most):
+    for fault in _faults(files, volumes or {}, read_at_most, classifier):
         if not anyway:
             raise fault
         logger.warning(f"going on anyway: {fault}")
 
 
 def _faults(
-    files: Mapping[str, Mapping[str, list[Path]]], volumes: Mapping[str, Sequence[Volume]], read_at_most: int
+    files: Mapping[str, Mapping[str, list[Path]]],
+    volumes: Mapping[str, Sequence[Volume]],
+    read_at_most: int | None,
+    classifier: str | Path | None,
 ) -> Iterator[InputError]:
     yield from _shared_files(
         {name: [path for paths in cases.values() for path in paths] for name, cases in files.items()}
     )
-    for name, cases in files.items():
-        yield from _wrong_scale(name, [paths[0] for paths in cases.values()], read_at_most)
+    yield from _wrong_files(files, read_at_most, classifier)
     described = {
-        name: (np.array([_features(*volume) for volume in volumes[name]]), list(cases))
+        name: _Described(
+            np.array([_features(*volume) for volume in volumes[name]]), list(cases), [p[0] for p in cases.values()]
+        )
         for name, cases in files.items()
         if name in volumes
     }
     for first, second in combinations(described, 2):
         yield from _alike(first, second, described[first], described[second])
+
+
+def _wrong_files(
+    files: Mapping[str, Mapping[str, list[Path]]], read_at_most: int | None, classifier: str | Path | None
+) -> Iterator[InputError]:
+    from transmodal.modality import ModalityClassifier  # only here: it needs this package
+
+    witness = None if classifier is None else ModalityClassifier.load(classifier)
+    contents = {}
+    for name, paths in files.items():
+        if name == "ct" or name in MAGNETIC:
+            cases = list(paths)
+            chosen = [cases[number] for number in _spread(len(cases), read_at_most or len(cases))]
+            contents[name] = contents_of(name, {case: paths[case][0] for case in chosen}, witness)
+    yield from wrong_files(contents)
 
 
 def _shared_files(files: Mapping[str, Sequence[Path]]) -> Iterator[InputError]:
@@ -113,59 +138,46 @@ def _shared_files(files: Mapping[str, Sequence[Path]]) -> Iterator[InputError]:
                 )
 
 
-def _wrong_scale(name: str, paths: Sequence[Path], read_at_most: int) -> Iterator[InputError]:
-    """A CT domain mostly without Hounsfield units, or an MR image that has them."""
-    if name != "ct" and name not in MAGNETIC:
-        return
-    chosen = [paths[number] for number in _spread(len(paths), read_at_most)]
-    in_hounsfield = [_in_hounsfield(path) for path in chosen]
-    if name == "ct" and 2 * sum(in_hounsfield) < len(chosen):
-        path = chosen[in_hounsfield.index(False)]
-        yield InputError(
-            path,
-            found=f"no Hounsfield units in {len(chosen) - sum(in_hounsfield)} of {len(chosen)} files of the domain ct",
-            wanted="CT: air near -1000, fat near -100, soft tissue near 40",
-            remedy=f"put CT in its original units under this name; {ANYWAY}",
-        )
-    if name in MAGNETIC and any(in_hounsfield):
-        yield InputError(
-            chosen[in_hounsfield.index(True)],
-            found=f"CT in Hounsfield units in the domain {name} ({sum(in_hounsfield)} of {len(chosen)} files)",
-            wanted=f"{name} images only",
-            remedy=f"sort the files into the domains again; {ANYWAY}",
-        )
+@dataclass(frozen=True)
+class _Described:
+    """The volumes of a domain: features (N, F), and of each its case and file."""
+
+    features: NDArray[np.float64]
+    cases: list[str]
+    paths: list[Path]
 
 
-def _in_hounsfield(path: Path) -> bool:
-    from transmodal.modality import from_hounsfield  # only here: both need this package
-    from transmodal.transforms.loading import CheckedLoadImaged
-
-    image = CheckedLoadImaged("image", modality="image")({"image": path})["image"]
-    return from_hounsfield(image.float().round()).modality == "ct"  # a resampled CT has fractions
-
-
-def _alike(
-    first: str,
-    second: str,
-    ours: tuple[NDArray[np.float64], Sequence[str]],
-    theirs: tuple[NDArray[np.float64], Sequence[str]],
-) -> Iterator[InputError]:
-    fewest = min(len(ours[0]), len(theirs[0]))
+def _alike(first: str, second: str, ours: _Described, theirs: _Described) -> Iterator[InputError]:
+    fewest = min(len(ours.features), len(theirs.features))
     if fewest < FEWEST:
-        logger.info(f"domains {first} and {second} are not compared: fewer than {FEWEST} volumes in one of them")
+        logger.warning(f"domains {first} and {second} are not compared: fewer than {FEWEST} volumes in one of them")
         return
-    accuracy, threshold = separability(*ours, *theirs), _threshold(2 * fewest)
+    nearness = _nearness(ours.features, ours.cases, theirs.features, theirs.cases)
+    accuracy, threshold = _accuracy(nearness), _threshold(2 * fewest)
     told = f"{accuracy:.0%} of their volumes are assigned correctly (chance is 50%, {threshold:.0%} are wanted)"
     if accuracy < threshold:
         yield InputError(
-            f"domains {first} ({len(ours[0])} volumes) and {second} ({len(theirs[0])} volumes)",
+            f"domains {first} ({len(ours.features)} volumes) and {second} ({len(theirs.features)} volumes)",
             found=f"images that cannot be told apart by their intensities: {told}",
             wanted="a domain for each modality",
             remedy="check that the folders separate the modalities and not, for example, training and test cases; "
             f"for domains this alike, {ANYWAY}",
         )
-    else:
-        logger.info(f"domains {first} and {second}: {told}")
+        return
+    logger.info(f"domains {first} and {second}: {told}")
+    for name, other, described, ratios in ((first, second, ours, nearness[0]), (second, first, theirs, nearness[1])):
+        yield from _strangers(name, other, described, ratios)
+
+
+def _strangers(name: str, other: str, domain: _Described, nearness: NDArray[np.float64]) -> Iterator[InputError]:
+    strange = [path for path, ratio in zip(domain.paths, nearness, strict=True) if ratio < CLEARLY]
+    if len(strange) >= STRANGERS:
+        yield InputError(
+            f"domain {name} ({len(domain.paths)} volumes)",
+            found=f"{len(strange)} images that look like the domain {other}: {', '.join(map(str, strange))}",
+            wanted=f"{name} images only",
+            remedy=f"sort the files into the domains again; {ANYWAY}",
+        )
 
 
 def separability(
@@ -180,18 +192,36 @@ def separability(
         The mean of both domains' shares of correctly assigned volumes, from 0 to 1; 0.5 is chance. Each feature counts
         in units of its standard deviation within the domains.
     """
+    return _accuracy(_nearness(ours, our_cases, theirs, their_cases))
+
+
+Nearness = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Of each volume of two domains its squared distance to the other domain's mean over that to its own; NaN if unknown.
+
+Below 1 it is nearer to the other.
+"""
+
+
+def _accuracy(nearness: Nearness) -> float:
+    return float(np.mean([(ratios >= 1).mean() for ratios in nearness]))
+
+
+def _nearness(
+    ours: NDArray[np.float64], our_cases: Sequence[str], theirs: NDArray[np.float64], their_cases: Sequence[str]
+) -> Nearness:
     features, domain = np.concatenate([ours, theirs]), np.repeat([0, 1], [len(ours), len(theirs)])
     cases = np.array([*our_cases, *their_cases])
-    correct = np.zeros(len(cases), dtype=bool)
+    ratios = np.full(len(cases), np.nan)
     for case in dict.fromkeys(cases):
         kept = cases != case
         groups = [features[kept & (domain == number)] for number in (0, 1)]
         if min(map(len, groups)) < 2:
             continue
         deviation = np.sqrt(np.mean([group.var(axis=0) for group in groups], axis=0)) + 1e-6
-        distances = [np.square((features[~kept] - group.mean(axis=0)) / deviation).sum(axis=1) for group in groups]
-        correct[~kept] = np.argmin(distances, axis=0) == domain[~kept]
-    return float(np.mean([correct[domain == number].mean() for number in (0, 1)]))
+        away = np.stack([np.square((features[~kept] - g.mean(axis=0)) / deviation).sum(axis=1) for g in groups])
+        own, rows = domain[~kept], np.arange(away.shape[1])
+        ratios[~kept] = away[1 - own, rows] / np.maximum(away[own, rows], 1e-12)
+    return ratios[domain == 0], ratios[domain == 1]
 
 
 def _threshold(count: int) -> float:

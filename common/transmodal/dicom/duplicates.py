@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from transmodal.dicom.headers import ImageFile
 from transmodal.dicom.pixels import physical
+from transmodal.errors import InputError
 
-__all__ = ["without_duplicates"]
+__all__ = ["check_unique", "without_duplicates"]
 
 
 def without_duplicates(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[Path]]:
@@ -36,3 +37,16 @@ def without_duplicates(files: Sequence[ImageFile]) -> tuple[list[ImageFile], lis
             else:
                 kept.append(values)
     return [file for file in files if file.path not in left_out], left_out
+
+
+def check_unique(where: str, files: Sequence[ImageFile]) -> None:
+    """Refuse different images under one SOP Instance UID, once repeated files are left out."""
+    uid, count = Counter(str(file.header.get("SOPInstanceUID")) for file in files).most_common(1)[0]
+    if count > 1:
+        names = [file.path.name for file in files if str(file.header.get("SOPInstanceUID")) == uid]
+        raise InputError(
+            where,
+            found=f"different images with one SOPInstanceUID ({', '.join(names[:3])})",
+            wanted="an identifier of its own for every image",
+            remedy="export the series again; one of the files was changed, or given the identifier of another",
+        )

@@ -15,7 +15,8 @@ import numpy as np
 import pydicom
 from pydicom.misc import is_dicom
 
-from transmodal.dicom.headers import Frame, check_storage, dividing, frames_of, is_image, read_header
+from transmodal.dicom.headers import Frame, ImageFile, check_storage, dividing, frames_of, is_image, read_header
+from transmodal.dicom.rescaling import misread
 from transmodal.dicom.stacks import KEEP_ONE, check_alike, check_stack
 from transmodal.errors import InputError
 from transmodal.files import visible
@@ -40,7 +41,7 @@ def check_dicom_folder(folder: Path, modality: str | None = None) -> None:
         InputError: naming the first of these that is found: no DICOM image, several series, another modality, colour,
             a compression the reader cannot decode, a truncated file, slices of different sizes or orientations, several
             images at one position, missing slices, uneven spacing, gantry tilt, frames of one file in no order,
-            a stack that the reader would divide.
+            a stack that the reader would divide, or whose slices it would rescale wrongly.
     """
     images = _images(folder)
     _check_one_series(folder, [header for _, header in images])
@@ -53,6 +54,7 @@ def check_dicom_folder(folder: Path, modality: str | None = None) -> None:
         check_stack(folder, frames)
         _check_order_within(frames)
     _check_undivided(folder, [header for _, header in images])
+    _check_rescale(folder, [ImageFile(file, header) for file, header in images])
 
 
 def _images(folder: Path) -> list[tuple[Path, pydicom.Dataset]]:
@@ -126,4 +128,16 @@ def _check_undivided(folder: Path, headers: Sequence[pydicom.Dataset]) -> None:
             found=f"slices of one stack with different {name} ({listed}), of which the reader takes one part only",
             wanted=f"one {name}",
             remedy=f"write one value of {name} into all files, or convert the series to NIfTI, as dcm2niix does",
+        )
+
+
+def _check_rescale(folder: Path, files: Sequence[ImageFile]) -> None:
+    if pairs := sorted(misread(files)):
+        listed = ", ".join(f"{slope:g} and {intercept:g}" for slope, intercept in pairs[:3])
+        raise InputError(
+            folder,
+            found=f"slices with {len(pairs)} different rescale slopes and intercepts ({listed}), of which the reader "
+            "gets values wrong: it stores all in the type of the first",
+            wanted="slices whose rescaled values are of one type",
+            remedy="convert the series to NIfTI, as dcm2niix does, or give it one slope and intercept for all slices",
         )

@@ -46,7 +46,10 @@ def inherited(header: Dataset) -> Dataset:
 
 
 def quirks(headers: Iterable[Dataset]) -> list[str]:
-    """A sentence for each inherited value that breaks a limit of the standard, and what becomes of it."""
+    """A sentence for each inherited value that breaks a limit of the standard, and what becomes of it.
+
+    It names the attribute and never the value, which may tell who the patient is.
+    """
     return list(dict.fromkeys(note for header in headers for note in _kept(header)[1]))
 
 
@@ -73,11 +76,19 @@ def _element(element: DataElement, notes: list[str]) -> DataElement:
     new = values if element.keyword in IDENTITY else [_repaired(element.VR, value) for value in values]
     for old, now in zip(values, new, strict=True):
         if "\ufffd" in old:
-            notes.append(f"{element.name} {old!r} holds bytes that its character set cannot decode")
+            notes.append(f"{element.name} holds bytes that its character set cannot decode")
         if not _valid(element.VR, old):
-            fate = f"written as {now!r}" if now != old else "kept, since it identifies"
-            notes.append(f"{element.name} {old!r} ({len(old)} characters) is not a valid {element.VR}: {fate}")
+            fate = _fate(old, now, identifies=element.keyword in IDENTITY)
+            notes.append(f"{element.name} ({len(old)} characters) is not a valid {element.VR}: {fate}")
     return DataElement(element.tag, element.VR, new if len(new) > 1 else "".join(new))
+
+
+def _fate(old: str, now: str, identifies: bool) -> str:
+    if old == now:
+        return "kept, since it identifies" if identifies else "kept"
+    if not now:
+        return "left out"
+    return f"shortened to {len(now)} characters" if len(now) < len(old) else "written in capitals"
 
 
 def _listed(value: Any) -> Sequence[Any]:

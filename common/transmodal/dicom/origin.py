@@ -58,7 +58,7 @@ def check_identifiers(where: str, headers: Sequence[pydicom.Dataset]) -> None:
         if len(values) > 1:
             raise InputError(
                 where,
-                found=f"one series with {len(values)} {several} ({', '.join(map(repr, values[:3]))})",
+                found=f"one series with {len(values)} {several}",
                 wanted=f"one value of {keyword}",
                 remedy="export the series again; files of several were mixed, or changed by an anonymiser",
             )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from transmodal.errors import InputError
 
-__all__ = ["physical"]
+__all__ = ["physical", "rescales"]
 
 
 def physical(file: Path) -> NDArray[np.float32]:
@@ -38,15 +38,17 @@ def physical(file: Path) -> NDArray[np.float32]:
             remedy="decompress the series, for example with gdcmconv --raw, or install pylibjpeg",
         ) from error
     frames = stored.reshape(-1, int(dataset.Rows), int(dataset.Columns))
-    groups: Iterable[Any] = dataset.get("PerFrameFunctionalGroupsSequence") or [pydicom.Dataset()] * len(frames)
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
-    rescaled = [
-        frame * slope + intercept
-        for frame, (slope, intercept) in zip(
-            frames, (_rescale((group, shared, dataset)) for group in groups), strict=True
-        )
-    ]
+    each = rescales(dataset)
+    each = each * len(frames) if len(each) == 1 else each
+    rescaled = [frame * slope + intercept for frame, (slope, intercept) in zip(frames, each, strict=True)]
     return np.stack(rescaled).astype(np.float32)
+
+
+def rescales(header: pydicom.Dataset) -> list[tuple[float, float]]:
+    """Slope and intercept of each frame of a file; of a file without a group per frame, the one pair of all."""
+    shared = (header.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
+    groups: Iterable[Any] = header.get("PerFrameFunctionalGroupsSequence") or [pydicom.Dataset()]
+    return [_rescale((group, shared, header)) for group in groups]
 
 
 def _rescale(places: Iterable[pydicom.Dataset]) -> tuple[float, float]:

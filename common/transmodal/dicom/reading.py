@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from transmodal.dicom.grid import Grid, grid_of, in_order
 from transmodal.dicom.headers import Frame, ImageFile, dividing, read_header
 from transmodal.dicom.pixels import physical
+from transmodal.dicom.rescaling import misread, rescale_evenly, scale_for
 from transmodal.dicom.series import Series
 
 __all__ = ["frames_in_order", "read_series", "series_grid", "staged"]
@@ -54,15 +55,17 @@ def read_series(series: Series) -> tuple[NDArray[np.float32], NDArray[np.float64
 def staged(series: Series) -> Iterator[Path]:
     """A temporary folder with the files of this series and no others, for readers that take folders.
 
-    The files are links where the system has them; copies with one value where the reader would divide them by another.
+    The files are links where the system has them; copies with one value where the reader would divide them by another,
+    and copies with one rescale slope where it would misread several (rounded to single precision's own steps).
     """
-    headers = [read_header(file) for file in series.files]
-    alike = {name: headers[0].get(name) for name in dividing(headers)}
+    files = [ImageFile(file, read_header(file)) for file in series.files]
+    alike = {name: files[0].header.get(name) for name in dividing([file.header for file in files])}
+    step = scale_for(series.files) if misread(files) else None
     with tempfile.TemporaryDirectory(prefix="series-") as folder:
         for number, file in enumerate(series.files):
             link = Path(folder, f"{number:06d}.dcm")
-            if alike:
-                _copy(file, link, alike)
+            if alike or step is not None:
+                _copy(file, link, alike, step)
                 continue
             try:
                 os.symlink(file.resolve(), link)
@@ -71,10 +74,14 @@ def staged(series: Series) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _copy(file: Path, copy: Path, changes: Mapping[str, Any]) -> None:
+def _copy(file: Path, copy: Path, changes: Mapping[str, Any], step: float | None) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # values that break the standard's limits stay as they are
         dataset = pydicom.dcmread(file)
         for name, value in changes.items():
             setattr(dataset, name, value)
-        dataset.save_as(copy)
+        if step is None:
+            dataset.save_as(copy)
+        else:
+            rescale_evenly(dataset, physical(file), step)
+            pydicom.dcmwrite(copy, dataset, implicit_vr=False, little_endian=True)

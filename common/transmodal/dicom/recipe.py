@@ -55,7 +55,8 @@ class Made:
         provenance: whatever else is to be told, in the order given.
         rescale: from stored to physical values.
         window: centre and width for display, in physical units.
-        step: distance of the slices in mm; 0 of a single one.
+        step: distance of the slices in mm, of a single one its thickness, which readers take for the distance only from
+            here; 0 if that is unknown.
     """
 
     modality: str

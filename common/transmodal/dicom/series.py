@@ -17,7 +17,8 @@ import numpy as np
 import pydicom
 from pydicom.misc import is_dicom
 
-from transmodal.dicom.duplicates import without_duplicates
+from transmodal.dicom.copies import over_folders
+from transmodal.dicom.duplicates import check_unique, without_duplicates
 from transmodal.dicom.grid import grid_of, in_order
 from transmodal.dicom.headers import ImageFile, check_storage, is_image, read_header
 from transmodal.dicom.inherited import quirks
@@ -64,26 +65,29 @@ class Series:
         return f"{self.files[0].parent} ({self.modality.upper() or 'DICOM'} {name})"
 
 
-def find_series(path: str | Path) -> list[Series]:
-    """The image series of a file or a folder, however deep, by number and UID; headers only.
+def find_series(path: str | Path | Sequence[Path]) -> list[Series]:
+    """The image series of a file or a folder, however deep, or among some files, by number and UID; headers only.
 
     Files without images (structure sets, reports, text) are left out. A series with stacks in several orientations or
     frames of reference becomes several; a single slice that lies across stays with its series for :func:`resolve`.
+    One that lies in several folders is put together if they complete each other; a copy of it is left out with a note.
 
     Raises:
         InputError: if there is no such path, or a folder may not be read.
     """
-    groups: dict[str, list[ImageFile]] = defaultdict(list)
+    groups: dict[str, dict[Path, list[ImageFile]]] = defaultdict(lambda: defaultdict(list))
     broken: list[Path] = []
-    for file in _dicom_files(Path(path)):
+    among = [path] if isinstance(path, str | Path) else path
+    for file in (file for each in among for file in _dicom_files(Path(each))):
         try:
             header = read_header(file, complete=False)
         except InputError:
             broken.append(file)
             continue
         if is_image(header):
-            groups[str(header.get("SeriesInstanceUID", ""))].append(ImageFile(file, header))
-    found = [series for uid, files in groups.items() for series in _stacks(uid, files)]
+            groups[str(header.get("SeriesInstanceUID", ""))][file.parent].append(ImageFile(file, header))
+    parts = ((uid, part) for uid, folders in groups.items() for part in over_folders(folders))
+    found = [series for uid, part in parts for series in _stacks(uid, part.files, part.notes)]
     homes = {file.parent for series in found for file in series.files}
     found = [replace(series, unreadable=_beside(series, broken)) for series in found]
     found += [Series("", "", None, "", (file,), kind="unreadable") for file in broken if file.parent not in homes]
@@ -93,11 +97,11 @@ def find_series(path: str | Path) -> list[Series]:
 def _dicom_files(path: Path) -> Iterator[Path]:
     """DICOM files by their content, and those that are so named, whatever they hold."""
     if path.is_file():
-        if _is_dicom(path):
+        if path.name.upper() != "DICOMDIR" and _is_dicom(path):
             yield path
         return
     for entry in visible(path):
-        if entry.is_dir() or (entry.is_file() and entry.name.upper() != "DICOMDIR"):
+        if entry.is_dir() or entry.is_file():
             yield from _dicom_files(entry)
 
 
@@ -113,7 +117,7 @@ def _beside(series: Series, broken: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(file for file in broken if file.parent in folders)
 
 
-def _stacks(uid: str, files: Sequence[ImageFile]) -> list[Series]:
+def _stacks(uid: str, files: Sequence[ImageFile], told: tuple[str, ...] = ()) -> list[Series]:
     """A series, or its stacks if there are several; the largest one takes the single slices of other orientations."""
     groups: list[list[ImageFile]] = []
     for file in files:
@@ -124,7 +128,7 @@ def _stacks(uid: str, files: Sequence[ImageFile]) -> list[Series]:
     groups.sort(key=len, reverse=True)
     stacks = [group for group in groups if len(group) > 1] or [[]]
     stacks[0] = stacks[0] + [file for group in groups if len(group) == 1 for file in group]
-    notes = (f"one of {len(stacks)} stacks of its series",) if len(stacks) > 1 else ()
+    notes = (*told, f"one of {len(stacks)} stacks of its series") if len(stacks) > 1 else told
     return [_series(uid, stack, notes) for stack in stacks]
 
 
@@ -173,8 +177,8 @@ def resolve(series: Series) -> Series:
     Raises:
         InputError: naming the first of these that is found: an unreadable or truncated file, nothing but localizers,
             synthetic data, text burnt into the pixels, colour, a compression that cannot be decoded, no position,
-            slices of different sizes or spacings, several images at one position, missing slices, uneven spacing,
-            gantry tilt.
+            different images with one identifier, slices of different sizes or spacings, several images at one
+            position, missing slices, uneven spacing, gantry tilt.
     """
     for broken in series.unreadable:
         read_header(broken)
@@ -187,6 +191,7 @@ def resolve(series: Series) -> Series:
     files, repeated = without_duplicates(files)
     if repeated:
         notes.append(f"left out files that repeat another one's place and pixels ({_listed(repeated)})")
+    check_unique(series.where, files)
     frames = [frame for file in files for frame in file.frames]
     check_alike(series.where, frames)
     if len(frames) > 1:

@@ -84,7 +84,7 @@ def write_series(
         provenance=provenance,
         rescale=rescale,
         window=SOFT_TISSUE if modality == "ct" else _window(stored, rescale),
-        step=float(np.linalg.norm(grid[1][:3, 2])) if len(frames) > 1 else 0.0,
+        step=float(np.linalg.norm(grid[1][:3, 2])) if len(frames) > 1 or any(frames[0].thickness) else 0.0,
     )
     numbers = _numbers([headers[frame.file] for frame in frames])
     datasets = []

@@ -119,7 +119,7 @@ class EvaluationReport:
         self.weights = None if weights is None else Path(weights)
         self.consistency = SliceConsistency(slice_axis, axcodes)
         self.witness = None if classifier is None else ModalityWitness(classifier, target)
-        self._findings, self._fitted = self._nothing(), False
+        self._findings, self._fitted, self._provenance = self._nothing(), False, dict[str, str]()
         self._check_names()
 
     def attach(self, engine: Engine) -> None:
@@ -131,6 +131,7 @@ class EvaluationReport:
                 wanted="the weights that are evaluated",
                 remedy="train first, or correct the report's 'weights'",
             )
+        self._provenance = provenance(self.weights)  # now: a training that goes on may write others meanwhile
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
         engine.add_event_handler(Events.COMPLETED, self._finish)
@@ -238,7 +239,7 @@ class EvaluationReport:
             "left_out": self.left_out,
             "baselines": copied_channels(self.baselines),
             "data": self.data,
-            "provenance": provenance(self.weights),
+            "provenance": self._provenance,
         }
         model = summary["methods"][MODEL]
         engine.state.metrics.update({name: stats["mean"] for name, stats in model.items() if stats["n"]})

@@ -3,7 +3,7 @@
 from transmodal.modality.cascade import detect
 from transmodal.modality.classifier import ModalityClassifier
 from transmodal.modality.headers import from_dicom
-from transmodal.modality.hounsfield import from_hounsfield
+from transmodal.modality.hounsfield import from_hounsfield, may_be_hounsfield
 from transmodal.modality.verdict import CLASSES, Verdict
 from transmodal.modality.view import as_seen, evenly_spaced, seen_slices
 from transmodal.modality.votes import SliceVotes, decide
@@ -19,5 +19,6 @@ __all__ = [
     "evenly_spaced",
     "from_dicom",
     "from_hounsfield",
+    "may_be_hounsfield",
     "seen_slices",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from transmodal.modality.classifier import ModalityClassifier
@@ -14,6 +15,9 @@ from transmodal.transforms.geometry import EnsureVolumed
 from transmodal.transforms.loading import CheckedLoadImaged
 
 __all__ = ["detect"]
+
+FEWEST_VALUES = 8
+"""An image with fewer different values is a mask or a label map: to the network it is nothing it knows."""
 
 
 def detect(path: str | Path, image: Tensor | None = None, classifier: ModalityClassifier | None = None) -> Verdict:
@@ -33,6 +37,8 @@ def detect(path: str | Path, image: Tensor | None = None, classifier: ModalityCl
         return header
     if image is None:
         image = _read(path)
+    if (count := len(torch.unique(image))) < FEWEST_VALUES:
+        return Verdict(None, "nothing", None, f"only {count} different values: a mask or a label map")
     values = from_hounsfield(image)
     if values.modality is not None or classifier is None:
         return values

@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.misc import is_dicom
 
 from transmodal.data.layout import visible
+from transmodal.dicom.headers import NO_IMAGES
 from transmodal.modality.verdict import Verdict
 
 __all__ = ["from_dicom"]
@@ -28,7 +29,6 @@ STORAGE = {
     "1.2.840.10008.5.1.4.1.1.4.3": "mr",  # Enhanced MR Color
     "1.2.840.10008.5.1.4.1.1.4.4": "mr",  # Legacy Converted Enhanced MR
 }
-NO_IMAGES = ("RTSTRUCT", "RTDOSE", "RTPLAN", "SEG", "SR", "PR", "KO", "REG", "DOC")
 WANTED = ["Modality", "SOPClassUID", "ImageType", "SyntheticData", "Rows"]
 
 

@@ -120,9 +120,20 @@ def test_the_user_may_know_better(heads: Records, caplog: pytest.LogCaptureFixtu
     assert "going on anyway: domains t1 (5 volumes) and t2 (5 volumes)" in caplog.text
 
 
-def test_too_few_volumes_are_not_compared(heads: Records) -> None:
+def test_too_few_volumes_are_not_compared_with_a_warning(heads: Records, caplog: pytest.LogCaptureFixture) -> None:
     split = drawn(heads[:6], image=half(ONE_HALF, "t1"), label=half(OTHER_HALF, "t1"))
-    check(split, {"image": "t1", "label": "t2"})
+    with caplog.at_level(logging.WARNING, logger="transmodal.data.domain_check"):
+        check(split, {"image": "t1", "label": "t2"})
+    assert "domains t1 and t2 are not compared: fewer than 4 volumes in one of them" in caplog.text
+
+
+def test_two_strangers_in_a_domain_are_named(heads: Records) -> None:
+    """As many as leave the share of correct assignments above what is wanted."""
+    records = drawn(heads, image=["t2", *["t1"] * 8, "t2"], label=["", *["t2"] * 8, ""])
+    with pytest.raises(
+        InputError, match=r"domain t1 \(10 volumes\): found 2 images that look .* t2: .*/0_t2\.nii, .*/9_t2\.nii"
+    ):
+        check(records, {"image": "t1", "label": "t2"})
 
 
 def test_a_file_in_two_domains_is_refused_whatever_its_name(heads: Records, tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian, JPEG2000Lossless, MRImageStorage, RLELossless
 
 from tests.common.dicom.conftest import AXIAL, ORIENTATIONS, by_itk, by_simpleitk
-from tests.common.dicom.multiframe import enhanced
+from tests.common.dicom.multiframe import enhanced, group
 from transmodal.dicom import Series, check_dicom_folder, find_series, read_series, resolve, series_grid, staged
 from transmodal.errors import InputError
 
@@ -108,6 +108,56 @@ def test_staged_files_are_not_divided_by_the_reader(source: Source) -> None:
         check_dicom_folder(folder)
         np.testing.assert_array_equal(by_itk(folder)[0], read_series(series)[0])
     assert [pydicom.dcmread(file).SliceThickness for file in series.files] == [2.49, 2.5, 2.5, 2.5]
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+@pytest.mark.parametrize(
+    "rescale",
+    [
+        lambda n: {"RescaleSlope": 1 + 40 * n, "RescaleIntercept": -n, "BitsStored": 12, "HighBit": 11},
+        lambda n: {"RescaleSlope": 1 if n < 2 else 0.3, "RescaleIntercept": 0},
+        lambda n: {"RescaleSlope": f"{0.00123 * (n + 1):.5f}" if n else 1, "RescaleIntercept": 0.5 * n},
+    ],
+    ids=["wrapping", "fractions cut", "fine steps"],
+)
+def test_staged_files_with_several_slopes_are_read_alike(
+    source: Source, rescale: Callable[[int], dict[str, object]], modality: str
+) -> None:
+    storage = CTImageStorage if modality == "CT" else MRImageStorage
+    series = source(change=lambda n: {"Modality": modality, "SOPClassUID": storage, **rescale(n)})
+    volume, affine = read_series(series)
+    original = series.files[0].parent
+    assert not np.array_equal(by_itk(original)[0], volume), "the reader has learned it: staging need not change it"
+    with pytest.raises(InputError, match=r"different rescale slopes and intercepts \(.* reader gets values wrong"):
+        check_dicom_folder(original)
+    with staged(series) as folder:
+        check_dicom_folder(folder)
+        for read in (by_itk, by_simpleitk):
+            other, other_affine = read(folder)
+            np.testing.assert_allclose(other, volume, rtol=0, atol=1e-7 * np.abs(volume).max())
+            np.testing.assert_allclose(other_affine, affine, atol=1e-4)
+
+
+def test_slopes_that_the_reader_gets_right_pass(source: Source) -> None:
+    series = source(change=lambda n: {"RescaleSlope": 0.5 + n, "RescaleIntercept": -n})
+    check_dicom_folder(series.files[0].parent)
+    np.testing.assert_array_equal(by_itk(series.files[0].parent)[0], read_series(series)[0])
+
+
+def test_frames_with_several_slopes_are_staged_with_one(tmp_path: Path) -> None:
+    folder = enhanced(tmp_path / "ct", [0, 3, 6])
+    file = next(folder.iterdir())
+    dataset = pydicom.dcmread(file)
+    for number, frame in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+        values = {"RescaleSlope": 1 + number, "RescaleIntercept": -number, "RescaleType": "HU"}
+        frame.update(group(PixelValueTransformationSequence=values))
+    dataset.save_as(file)
+    with pytest.raises(InputError, match="3 different rescale slopes"):
+        check_dicom_folder(folder)
+    series = resolve(find_series(folder)[0])
+    with staged(series) as place:
+        check_dicom_folder(place)
+        np.testing.assert_array_equal(by_itk(place)[0], read_series(series)[0])
 
 
 def test_staged_files_are_copied_where_there_are_no_links(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:

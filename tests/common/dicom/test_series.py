@@ -148,7 +148,7 @@ def test_other_pixels_at_the_same_place_are_no_repetition(stack: Stack) -> None:
         (r"colours from a palette", lambda n: {"PhotometricInterpretation": "PALETTE COLOR"}),
         (r"grey that is shown inverted", lambda n: {"PhotometricInterpretation": "MONOCHROME1"}),
         (r"text burnt into the pixels \(4 of 4 images", lambda n: {"BurnedInAnnotation": "YES"}),
-        (r"one series with 2 patients \('P-7', 'P-8'\)", lambda n: {"PatientID": "P-8" if n else "P-7"}),
+        (r"one series with 2 patients; wanted one value of PatientID", lambda n: {"PatientID": "P-8" if n else "P-7"}),
         (r"one series with 2 frames of reference", lambda n: {"FrameOfReferenceUID": "1.2.7" if n == 3 else "1.2.8"}),
         (r"images without SOPInstanceUID", lambda n: {"SOPInstanceUID": None}),
     ],
@@ -167,6 +167,54 @@ def test_a_truncated_file_is_refused_by_its_name(stack: Stack) -> None:
     folder = stack()
     (folder / "003.dcm").write_bytes((folder / "003.dcm").read_bytes()[:-20])
     refuses(folder, r"003\.dcm: found a DICOM file that cannot be read \(its pixels end early\)")
+
+
+def test_different_images_with_one_identifier_are_refused(stack: Stack) -> None:
+    refuses(
+        stack(4, change=lambda n: {"SOPInstanceUID": f"1.2.{min(n, 2)}"}),
+        r"different images with one SOPInstanceUID \(002\.dcm, 003\.dcm\)",
+    )
+
+
+def test_a_damaged_backup_of_a_series_does_not_spoil_it(stack: Stack, tmp_path: Path) -> None:
+    folder = stack(5)
+    backup = shutil.copytree(folder, tmp_path / "zbackup")
+    (backup / "002.dcm").write_bytes((backup / "002.dcm").read_bytes()[:-20])
+    whole, damaged = find_series(tmp_path)
+    assert len(resolve(whole).files) == 5
+    assert all(str(place) in " ".join(whole.notes) for place in (folder, backup))
+    with pytest.raises(InputError, match=r"002\.dcm: found a DICOM file that cannot be read"):
+        resolve(damaged)
+
+
+def test_an_identical_copy_of_a_series_is_left_out_with_a_note(stack: Stack, tmp_path: Path) -> None:
+    backup = shutil.copytree(stack(4), tmp_path / "zbackup")
+    resolved = resolve(only(tmp_path))
+    assert (len(resolved.files), {file.parent.name for file in resolved.files}) == (4, {"ct"})
+    assert resolved.notes == (f"left out an identical copy of this series in {backup}",)
+
+
+def test_folders_that_complete_each_other_are_one_series(stack: Stack, tmp_path: Path) -> None:
+    folder = stack(6)
+    (tmp_path / "ct2").mkdir()
+    for name in ("003.dcm", "004.dcm", "005.dcm"):
+        shutil.move(folder / name, tmp_path / "ct2" / name)
+    resolved = resolve(only(tmp_path))
+    assert (len(resolved.files), resolved.notes) == (6, ())
+
+
+def test_folders_of_single_files_are_one_series(stack: Stack, tmp_path: Path) -> None:
+    folder = stack(4)
+    for number in range(4):
+        (tmp_path / f"each{number}").mkdir()
+        shutil.move(folder / f"{number:03d}.dcm", tmp_path / f"each{number}/a.dcm")
+    assert len(resolve(only(tmp_path)).files) == 4
+
+
+def test_folders_that_do_not_make_one_stack_stay_apart(stack: Stack, tmp_path: Path) -> None:
+    stack(4, step=3.0)
+    stack(5, step=2.0, folder="other", change=lambda n: {"ImagePositionPatient": [0, 0, 500 + 2 * n]})
+    assert sorted(len(resolve(each).files) for each in find_series(tmp_path)) == [4, 5]
 
 
 def test_a_broken_file_beside_the_series_is_taken_for_one_of_it(stack: Stack) -> None:
@@ -215,15 +263,11 @@ def test_a_compression_without_decoder_passes_here(stack: Stack) -> None:
 
 def test_values_over_the_limits_of_the_standard_are_noted(stack: Stack) -> None:
     resolved = resolve(only(stack(4, change=lambda n: {"StudyID": "a study of 26 characters !"})))
-    assert resolved.notes == (
-        "Study ID 'a study of 26 characters !' (26 characters) is not a valid SH: written as 'a study of 26 ch'",
-    )
+    assert resolved.notes == ("Study ID (26 characters) is not a valid SH: shortened to 16 characters",)
 
 
 def test_the_real_study_holds_two_series_and_their_quirks_are_noted(shared: Path) -> None:
     ct, mr = (resolve(series) for series in find_series(shared / "data/dicom_ct_mr"))
     assert [(s.modality, s.number, len(s.files)) for s in (ct, mr)] == [("ct", 3, 48), ("mr", 6564013, 35)]
     assert [file.name for file in mr.files] == [f"{number:06d}.dcm" for number in range(35)]
-    assert ct.notes == (
-        "Study ID 'IBSI_1_STS_002_CT' (17 characters) is not a valid SH: written as 'IBSI_1_STS_002_C'",
-    )
+    assert ct.notes == ("Study ID (17 characters) is not a valid SH: shortened to 16 characters",)

@@ -14,7 +14,7 @@ import torch
 from monai.data import MetaTensor
 from pydicom import Dataset
 
-from tests.common.dicom.conftest import AXIAL, CORONAL, OBLIQUE, ORIENTATIONS, SAGITTAL, by_itk, by_simpleitk
+from tests.common.dicom.conftest import OBLIQUE, ORIENTATIONS, by_itk, by_simpleitk
 from tests.common.dicom.multiframe import enhanced
 from transmodal import __version__
 from transmodal.dicom import Series, find_series, read_series, resolve, series_grid, validate_series, write_series
@@ -64,32 +64,6 @@ def test_a_tensor_with_other_axes_is_written_the_same(source: Source, tmp_path: 
     assert [f.read_bytes() for f in sorted((tmp_path / "a").iterdir())] == [
         f.read_bytes() for f in sorted((tmp_path / "b").iterdir())
     ]
-
-
-def test_it_is_an_image_of_the_modality_it_imitates_and_says_that_it_is_synthetic(
-    source: Source, tmp_path: Path
-) -> None:
-    for dataset in written(source(), tmp_path / "out_mr", "mr"):
-        assert (dataset.SOPClassUID.name, dataset.Modality) == ("MR Image Storage", "MR")
-        assert dataset.ImageType == ["DERIVED", "PRIMARY", "AXIAL", "SYNTHETIC"]
-        assert (dataset.SyntheticData, dataset.ContentQualification) == ("YES", "RESEARCH")
-        assert dataset.SeriesDescription == "SYNTHETIC MR (AI) from axial"
-        assert dataset.DerivationDescription.startswith("Synthetic MR, not acquired: computed by a neural network")
-        codes = [(item.CodeValue, item.CodeMeaning) for item in dataset.DerivationCodeSequence]
-        assert codes == [("110001", "Image Processing"), ("123110", "Artificial Intelligence")]
-    assert (
-        written(source(uid="1.2.4", folder="other"), tmp_path / "out_ct", "ct")[0].SOPClassUID.name
-        == "CT Image Storage"
-    )
-
-
-@pytest.mark.parametrize(("orientation", "word"), [(AXIAL, "AXIAL"), (CORONAL, "CORONAL"), (SAGITTAL, "SAGITTAL")])
-def test_the_third_value_of_the_image_type_is_the_plane_of_mr_and_axial_for_every_section_of_ct(
-    source: Source, tmp_path: Path, orientation: list[float], word: str
-) -> None:
-    series = source(orientation=orientation)
-    assert written(series, tmp_path / "out_mr", "mr")[0].ImageType[2] == word
-    assert written(series, tmp_path / "out_ct", "ct")[0].ImageType[2] == "AXIAL"
 
 
 def test_each_image_names_its_own_source_image(source: Source, tmp_path: Path) -> None:

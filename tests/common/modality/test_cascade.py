@@ -56,6 +56,15 @@ def test_the_network_is_asked_last(phantom: Path) -> None:
     assert witness.asked == [(1, 40, 40, 6)]
 
 
+@pytest.mark.parametrize(("values", "asked"), [(2, 0), (7, 0), (8, 1)])
+def test_a_mask_is_no_answer_and_the_network_is_not_asked(tmp_path: Path, values: int, asked: int) -> None:
+    witness = Witness()
+    image = (torch.arange(9 * 9 * 2) % values).reshape(1, 9, 9, 2)
+    verdict = detect(tmp_path / "labels.nii.gz", image=image, classifier=witness)
+    assert len(witness.asked) == asked
+    assert asked or (verdict.modality is None and f"only {values} different values" in verdict.reason)
+
+
 def test_without_a_network_it_remains_open(phantom: Path) -> None:
     verdict = detect(phantom / "mr_scan.nii.gz")
     assert (verdict.modality, verdict.by) == (None, "nothing")

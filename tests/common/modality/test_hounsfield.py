@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from transmodal.modality import from_hounsfield
+from transmodal.modality import from_hounsfield, may_be_hounsfield
 from transmodal.phantom import Chest, Head, Thigh, make_case
 
 
@@ -49,6 +49,25 @@ def test_other_images_of_the_same_anatomy_are_not_called_ct(phantom: dict[str, T
     }
     called = {name: from_hounsfield(image).modality for name, image in images.items()}
     assert called == dict.fromkeys(images)
+
+
+def test_a_resampled_ct_with_fractions_is_told(phantom: dict[str, Tensor]) -> None:
+    noise = torch.rand(phantom["ct"].shape, generator=torch.Generator().manual_seed(0))
+    assert from_hounsfield(phantom["ct"] + noise - 0.5).modality == "ct"
+
+
+def test_signed_mr_with_fractions_is_not_called_ct(phantom: dict[str, Tensor]) -> None:
+    mr = phantom["mr"]
+    for image in (mr - mr.mean(), mr - 1024.3, 4000 * mr / mr.max() - 1000):
+        assert from_hounsfield(image).modality is None
+
+
+@pytest.mark.parametrize("region", [Thigh(), Head(), Chest()], ids=lambda region: type(region).__name__)
+def test_what_is_said_to_be_ct_may_be_in_hounsfield_units_and_magnitudes_may_not(region: object) -> None:
+    images = make_case(region, seed=4, shape=(24, 24, 6))  # type: ignore[arg-type]
+    assert may_be_hounsfield(images["ct"])
+    assert not may_be_hounsfield(images["mr"])
+    assert not may_be_hounsfield(images["ct"].clamp(-160, 240) + 160)
 
 
 def test_phase_images_are_not_called_ct() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.tools.translating.scans import ct_values, mr_values, write_dicom, write_picture, write_volume
 from translating.inputs import LeftOut, find_scans
+from translating.provenance import MARK, write
 from transmodal.errors import InputError
 
 CT, MR = ct_values((8, 9, 2)), mr_values((8, 9, 2))
@@ -138,6 +139,68 @@ def test_a_folder_with_nothing_but_a_mask_is_refused_with_the_reason(tmp_path: P
     write_volume(tmp_path / "p1" / "mask.nii.gz", CT)
     with pytest.raises(InputError, match="a mask, neither CT nor MR"):
         find_scans(tmp_path)
+
+
+@pytest.mark.parametrize("leaf", ["CT", "dicom", "images", "SE000001", "series 3"])
+def test_a_name_that_any_patient_could_have_follows_the_folder_above(tmp_path: Path, leaf: str) -> None:
+    for patient in ("anna", "ben"):
+        write_dicom(tmp_path / patient / "dicom" / leaf, CT, series=f"1.2.{len(patient)}")
+    found = [names(tmp_path / patient / "dicom" / leaf) for patient in ("anna", "ben")]
+    assert found == [[f"{patient}_dicom_{leaf.replace(' ', '_')}"] for patient in ("anna", "ben")]
+    assert names(tmp_path / "anna") == found[0]
+
+
+def test_a_file_by_a_name_that_any_patient_could_have_follows_its_folder(tmp_path: Path) -> None:
+    assert names(write_volume(tmp_path / "anna" / "image.nii.gz", CT)) == ["anna_image"]
+
+
+def test_a_numbered_case_of_the_data_layout_keeps_its_name(tmp_path: Path) -> None:
+    write_volume(tmp_path / "data" / "001" / "ct.nii.gz", CT)
+    assert names(tmp_path / "data") == ["001"]
+
+
+def test_a_lone_file_beside_another_modality_of_its_case_keeps_its_own(tmp_path: Path) -> None:
+    write_volume(tmp_path / "p1" / "ct.nii.gz", CT)
+    assert names(write_volume(tmp_path / "p1" / "mr.nii.gz", MR)) == ["p1_mr"]
+
+
+def test_an_input_in_the_folder_of_the_results_is_read_and_not_named_so_that_they_replace_it(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "results" / "Leg", CT)
+    (tmp_path / "link").symlink_to(tmp_path / "results")
+    assert names(tmp_path / "results" / "Leg", apart=tmp_path / "link") == ["Leg_2"]
+
+
+def test_results_below_the_input_are_left_out_through_links_too(tmp_path: Path) -> None:
+    for place in (tmp_path / "in" / "a.nii.gz", tmp_path / "in" / "results" / "a" / "mr.nii.gz"):
+        write_volume(place, CT)
+    write_dicom(tmp_path / "in" / "results" / "dicom", CT)
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    assert names(tmp_path / "link", apart=tmp_path / "in" / "results") == ["a"]
+
+
+def test_results_of_another_run_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    write_volume(tmp_path / "a.nii.gz", CT)
+    write_volume(tmp_path / "old" / "a" / "mr.nii.gz", MR)
+    write(tmp_path / "old" / "a", {"mark": MARK, "request": {}})
+    assert names(tmp_path) == ["a"]
+    assert reasons(tmp_path) == {"old/a": "a result of this program (synthetic)"}
+
+
+def test_images_of_other_formats_are_left_out_with_the_remedy(tmp_path: Path) -> None:
+    write_volume(tmp_path / "a.nii.gz", CT)
+    write_dicom(tmp_path / "d", CT)
+    next((tmp_path / "d").iterdir()).rename(tmp_path / "d" / "x.img")
+    (tmp_path / "b.MHD").write_text("ObjectType = Image")
+    assert reasons(tmp_path) == {"b.MHD": "images that end in .MHD are not read: convert it to .nii.gz or .mha"}
+
+
+def test_a_linked_folder_of_dicom_is_one_case(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "store" / "leg", CT)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "store")
+    (tmp_path / "store" / "leg" / "loop").symlink_to(tmp_path / "in")
+    (scan,), _ = find_scans(tmp_path / "in")
+    assert (scan.case, len(scan.files)) == ("link_leg", CT.shape[2])
 
 
 def test_what_is_left_out_is_a_place_and_a_reason() -> None:

@@ -14,7 +14,7 @@ import pytest
 from monai.bundle import ConfigWorkflow
 
 from tests.packaging.tiny import edit
-from tests.tools.translating.scans import ct_values, write_volume
+from tests.tools.translating.scans import ct_values, mr_values, write_volume
 from translating.inputs import Scan
 from translating.masks import AutomaticMask, NoMask, SegmentedMask
 from translating.models import model_of
@@ -46,23 +46,37 @@ def test_no_mask_is_none(stage: Stage, workflow: ConfigWorkflow) -> None:
     assert NoMask()(stage.read(), "ct", stage, workflow) is None
 
 
-def test_a_bundle_that_segments_gives_its_mask(stage: Stage, tiny: Path, tmp_path: Path, workflow: Any) -> None:
+@pytest.fixture
+def segmenting(tiny: Path, tmp_path: Path) -> SegmentedMask:
     """A stand-in for it: the translating bundle, its output named mask, which is not zero but in the air."""
-    segmenting = tmp_path / "ct_mr_tiny_segmentation"
-    shutil.copytree(tiny, segmenting)
+    bundle = tmp_path / "ct_mr_tiny_segmentation"
+    shutil.copytree(tiny, bundle)
 
     def name_it_mask(config: dict[str, Any]) -> None:
         saving = config["postprocessing"]["transforms"][-1]
         saving["folder_layout"]["name"] = "mask"
 
-    edit(segmenting, "inference", name_it_mask)
+    edit(bundle, "inference", name_it_mask)
+    return SegmentedMask(model_of(bundle, ids={"device": "cpu"}))
+
+
+def test_a_bundle_that_segments_gives_its_mask(
+    stage: Stage, segmenting: SegmentedMask, tmp_path: Path, workflow: Any
+) -> None:
     image = stage.read()
     stage.name("ct", image)
-    maker = SegmentedMask(model_of(segmenting, ids={"device": "cpu"}))
-    mask = maker(image, "ct", stage, workflow)
+    mask = segmenting(image, "ct", stage, workflow)
     written = nibabel.load(tmp_path / "work" / "segmentation" / "knee" / "mask.nii.gz")
     np.testing.assert_array_equal(mask, np.asanyarray(written.dataobj) > 0)
-    assert json.dumps(maker.identity)
+    assert json.dumps(segmenting.identity)
+
+
+def test_a_contrast_is_mr_to_a_bundle_that_segments(segmenting: SegmentedMask, tmp_path: Path, workflow: Any) -> None:
+    path = write_volume(tmp_path / "head.nii.gz", mr_values())
+    stage = Stage(tmp_path / "work" / "stage", Scan("head", path), path)
+    image = stage.read()
+    stage.name("t1", image)
+    assert segmenting(image, "t1", stage, workflow).any()
 
 
 def test_a_bundle_that_writes_no_mask_is_refused(stage: Stage, tiny: Path, workflow: ConfigWorkflow) -> None:

@@ -54,6 +54,46 @@ def test_a_direction_that_no_bundle_offers_is_refused(tiny: Path) -> None:
         Models([model_of(tiny)]).offering("xray", "ct")
 
 
+@pytest.fixture
+def three(root: Path, tmp_path: Path) -> Models:
+    """StarGAN's bundle with its config of three domains, and weights that nobody reads."""
+    (tmp_path / "model.pt").touch()
+    stargan = root / "bundles" / "ct_mr_stargan_translation"
+    return Models([model_of(stargan, ["configs/ct_t1_t2.json"], str(tmp_path / "model.pt"))])
+
+
+def test_a_config_of_several_domains_offers_all_their_directions(three: Models) -> None:
+    assert three.modalities == ("ct", "mr", "t1", "t2")
+    assert three.offering("ct", "t2") is three.offering("t2", "t1")
+    with pytest.raises(InputError, match="mr to ct: found no such direction"):
+        three.offering("mr", "ct")
+
+
+def test_without_a_contrast_a_config_of_contrasts_is_refused_with_what_it_offers(three: Models) -> None:
+    with pytest.raises(InputError, match=r"ct to mr, mr to ct: found no such direction .* wanted ct to t1, ct to t2"):
+        three.target(None, None)
+
+
+@pytest.mark.parametrize(("stated", "asked", "goal"), [("t1", None, "ct"), (None, "t1", "t1"), ("t2", "t1", "t1")])
+def test_the_target_of_contrasts(three: Models, stated: str | None, asked: str | None, goal: str) -> None:
+    assert three.target(stated, asked) == goal
+
+
+def test_without_wishes_each_scan_has_its_own_target(tiny: Path) -> None:
+    assert Models([model_of(tiny)]).target(None, None) is None
+
+
+def test_weights_of_another_network_are_told_before_any_case(tiny: Path) -> None:
+    model_of(tiny).check()
+    with pytest.raises(InputError, match=r"model\.pt: found "):
+        model_of(tiny, ids={"channels": 3}).check()
+
+
+def test_a_device_that_is_not_there_is_told_before_any_case(tiny: Path) -> None:
+    with pytest.raises(InputError, match=r"--device nonsense: found .*; wanted a device that is there"):
+        model_of(tiny, ids={"device": "nonsense"}).check()
+
+
 def test_weights_without_their_bundle_are_refused() -> None:
     with pytest.raises(InputError, match=r"--ckpt_path: found no --bundle that it belongs to"):
         Models.chosen(ckpt_path="model.pt")

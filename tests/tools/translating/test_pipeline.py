@@ -10,23 +10,24 @@ from typing import Any
 
 import nibabel
 import numpy as np
-import pydicom
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from contract.bundle import Bundle
 from importing.layers import Layers
 from tests.bundles.tiny import TINY
 from tests.packaging.tiny import edit
 from tests.parity.fill import fill
-from tests.tools.translating.scans import AFFINE, ct_values, mr_values, write_dicom, write_picture, write_volume
-from translating.inputs import Scan, find_scans
+from tests.tools.translating.scans import AFFINE, ct_values, mr_values, write_picture, write_volume
+from translating.inputs import Scan
 from translating.masks import NoMask
 from translating.models import Models, model_of
 from translating.pipeline import Pipeline, Wishes
 from transmodal.checkpoints import save_weights
 from transmodal.files import sha256_of
 from transmodal.modality import Verdict
+from transmodal.trained_range import TrainedRange, range_beside
 
 Make = Callable[..., Pipeline]
 CT, MR = ct_values(), mr_values()
@@ -89,9 +90,10 @@ def test_the_record_tells_what_was_made_from_what_by_what(pipeline: Make, ct: Sc
     assert request["model"]["bundle"] == "ct_mr_cyclegan_translation"
     assert request["model"]["weights_sha256"] == sha256_of(tiny / "models" / "model.pt")
     assert request["model"]["configs"] == {"inference.json": sha256_of(tiny / "configs" / "inference.json")}
-    assert record["outputs"]["mr.nii.gz"] == sha256_of(folder / "mr.nii.gz")
+    assert record["outputs"]["mr.nii.gz"]["sha256"] == sha256_of(folder / "mr.nii.gz")
     assert record["modality"]["by"] == "hounsfield"
-    assert record["versions"].keys() >= {"transmodal", "monai", "torch", "numpy", "python"}
+    assert record["versions"].keys() >= {"transmodal", "monai", "torch", "numpy", "python", "nibabel", "pydicom", "itk"}
+    assert record["effective"] == {"seed": None, "samples": None, "device": "cpu", "device_name": None}
     assert record["command"] == {"output": "results"}
     assert record["mark"] == "synthetic image, research use only"
 
@@ -146,30 +148,6 @@ def test_a_bundle_that_takes_a_mask_gets_it(pipeline: Make, mr: Scan, tiny: Path
     assert np.asanyarray(nibabel.load(tmp_path / "results" / "p1" / "mask.nii.gz").dataobj).sum() == 4 * 4 * 3
 
 
-def test_a_dicom_series_becomes_a_dicom_series(pipeline: Make, tmp_path: Path) -> None:
-    write_dicom(tmp_path / "study" / "leg", CT)
-    (scan,), _ = find_scans(tmp_path / "study")
-    outcome = pipeline()(scan)
-    assert outcome.status == "translated", outcome.text
-    folder = tmp_path / "results" / "leg"
-    headers = [pydicom.dcmread(file) for file in sorted((folder / "dicom").glob("*.dcm"))]
-    assert len(headers) == CT.shape[2]
-    assert {header.Modality for header in headers} == {"MR"}
-    assert {header.StudyInstanceUID for header in headers} == {"1.2"}
-    assert record_of(folder)["modality"]["by"] == "dicom"
-    assert len(record_of(folder)["request"]["inputs"]) == CT.shape[2]
-
-
-def test_a_series_with_a_missing_slice_is_refused(pipeline: Make, tmp_path: Path) -> None:
-    write_dicom(tmp_path / "study", ct_values((24, 26, 5)))
-    (tmp_path / "study" / "1.2.3.3.dcm").unlink()
-    (scan,), _ = find_scans(tmp_path / "study")
-    outcome = pipeline()(scan)
-    assert outcome.status == "failed"
-    assert "1 missing slices" in outcome.text
-    assert visible(tmp_path / "results") == []
-
-
 def test_a_slice_is_translated(pipeline: Make, tmp_path: Path) -> None:
     scan = Scan("slice", write_picture(tmp_path / "slice.png", MR[..., 1] / 4))
     outcome = pipeline(stated="mr")(scan)
@@ -220,27 +198,9 @@ def test_a_bad_case_leaves_nothing_and_names_its_own_file(pipeline: Make, tmp_pa
     assert list((tmp_path / "results").iterdir()) == []
 
 
-def test_a_finished_case_is_not_made_again(pipeline: Make, ct: Scan, tmp_path: Path) -> None:
-    pipeline()(ct)
-    before = (tmp_path / "results" / "knee" / "qc.png").stat().st_mtime_ns
-    assert pipeline()(ct).status == "finished before"
-    assert (tmp_path / "results" / "knee" / "qc.png").stat().st_mtime_ns == before
-
-
-def test_another_request_does_not_replace_a_result_unless_forced(pipeline: Make, ct: Scan, tmp_path: Path) -> None:
-    pipeline()(ct)
-    other = {"slice_batch": 2}
-    refused = pipeline(ids=other)(ct)
-    assert refused.status == "failed"
-    assert "not what is asked for: another model" in refused.text
-    assert pipeline(ids=other, force=True)(ct).status == "translated"
-    assert record_of(tmp_path / "results" / "knee")["request"]["model"]["ids"]["slice_batch"] == 2
-    assert [path.name for path in (tmp_path / "results").iterdir()] == ["knee"]
-
-
 def test_a_seed_that_changes_nothing_is_told(pipeline: Make, ct: Scan) -> None:
-    (warning,) = pipeline(seed=3, masks=NoMask())(ct).warnings
-    assert warning.startswith("--seed 3 changes nothing")
+    warnings = pipeline(seed=3, masks=NoMask())(ct).warnings
+    assert any(warning.startswith("--seed 3 changes nothing") for warning in warnings)
 
 
 def test_samples_of_a_bundle_that_draws_none_are_refused(pipeline: Make, ct: Scan) -> None:
@@ -256,19 +216,54 @@ def test_the_input_stays_as_it_is(pipeline: Make, ct: Scan) -> None:
     assert not ct.path.is_symlink()
 
 
-def test_samples_of_a_bundle_that_draws_give_their_deviation_and_follow_the_seed(
-    ct: Scan, root: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def drawing(root: Path, tmp_path: Path) -> Models:
+    """SynDiff, tiny: a bundle that draws."""
     syndiff, weights = root / "bundles" / "ct_mr_syndiff_translation", tmp_path / "drawn.pt"
     layers = Layers(Bundle(syndiff), (), TINY[syndiff.name].network)
     with layers.bundle.importable():
         save_weights(fill(layers.parser.get_parsed_content("network_def").state_dict()), weights)
-    models = Models([model_of(syndiff, ckpt_path=weights, ids={**layers.ids, "device": "cpu"})])
+    return Models([model_of(syndiff, ckpt_path=weights, ids={**layers.ids, "device": "cpu"})])
+
+
+def test_samples_of_a_bundle_that_draws_give_their_deviation_and_follow_the_seed(
+    ct: Scan, drawing: Models, tmp_path: Path
+) -> None:
     made = {}
     for seed in (1, 2):
-        outcome = Pipeline(models, Wishes(seed=seed, samples=2), tmp_path / f"results_{seed}")(ct)
-        assert (outcome.status, outcome.warnings) == ("translated", ()), outcome
+        outcome = Pipeline(drawing, Wishes(seed=seed, samples=2), tmp_path / f"results_{seed}")(ct)
+        assert outcome.status == "translated", outcome.text
         folder = tmp_path / f"results_{seed}" / "knee"
         made[seed] = np.asanyarray(nibabel.load(folder / "mr.nii.gz").dataobj)
         assert np.asanyarray(nibabel.load(folder / "mr_std.nii.gz").dataobj).max() > 0
+        effective = record_of(folder)["effective"]
+        assert (effective["seed"], effective["samples"]) == (seed, 2)
     assert (made[1] != made[2]).any()
+
+
+def test_a_seed_that_is_not_given_is_recorded_as_the_bundle_has_it(ct: Scan, drawing: Models, tmp_path: Path) -> None:
+    outcome = Pipeline(drawing, Wishes(samples=2), tmp_path / "results")(ct)
+    assert outcome.status == "translated", outcome.text
+    record = record_of(tmp_path / "results" / "knee")
+    assert record["request"]["seed"] is None
+    assert record["effective"]["seed"] == 0
+
+
+def test_what_lies_outside_of_the_training_is_told_wherever_the_result_is(
+    pipeline: Make, ct: Scan, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, *args, **how: (drawn.append(figure), save(figure, *args, **how))
+    )
+    bundle = tmp_path / "of_thin_slices" / tiny.name
+    shutil.copytree(tiny, bundle)
+    thin = {"ct": {"volumes": 2, "units": "HU", "range": {"slice_mm": [0.4, 0.5]}}}
+    TrainedRange(thin).save(range_beside(bundle / "models" / "model.pt"))
+    outcome = pipeline(bundle)(ct)
+    (warning,) = (warning for warning in outcome.warnings if warning.startswith("unlike the training: "))
+    assert "slice spacing" in warning
+    assert warning in record_of(tmp_path / "results" / "knee")["warnings"]
+    shown = " ".join(text.get_text().strip() for figure in drawn for text in figure.texts)
+    assert f"! {warning}" in shown

@@ -30,6 +30,12 @@ def test_the_report_counts_and_lists_whatever_is_not_there() -> None:
     ]
 
 
+def test_a_note_is_told_and_makes_no_case_one_with_warnings() -> None:
+    noted = Outcome("a", "translated", "done", notes=("Study ID shortened",))
+    assert line_of(noted, 1, 1).endswith("done\n  note: Study ID shortened")
+    assert "0 with warnings" in report([noted])
+
+
 @pytest.mark.parametrize(
     ("outcomes", "status"),
     [([DONE], 0), ([BEFORE], 0), ([DONE, ALREADY], 0), ([DONE, BAD], 1), ([ALREADY], 1), ([], 1)],
