@@ -98,13 +98,14 @@ def before(folder: Path, request: Mapping[str, Any], inputs: Iterable[Path] = ()
     if not os.path.lexists(folder):
         return Before()
     record, wanted = _read(folder), plain(request)
-    differing = [f"another {key}" for key in wanted if record["request"].get(key) != wanted[key]]
+    differing = [key for key in wanted if record["request"].get(key) != wanted[key]]
     if differing and not force:
+        way_out = "; this one is of another scan" if "inputs" in differing else ", or replace it with --force"
         raise InputError(
             folder,
-            found=f"a result that is not what is asked for: {', '.join(differing)}",
+            found=f"a result that is not what is asked for: {', '.join(f'another {key}' for key in differing)}",
             wanted="a new folder, or the result of the same input, bundle, weights and options",
-            remedy="choose another --output, or replace it with --force",
+            remedy=f"choose another --output{way_out}",
         )
     damage = "" if force else _damage(folder, record)
     if not damage and not force:

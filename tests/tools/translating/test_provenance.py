@@ -41,10 +41,16 @@ def test_a_case_that_is_not_there_is_not_finished(tmp_path: Path) -> None:
     assert provenance.before(tmp_path / "absent", REQUEST) == Before()
 
 
-@pytest.mark.parametrize("change", [{"inputs": {"a": "2"}}, {"seed": 0}, {"model": {"ids": {}}}])
+@pytest.mark.parametrize("change", [{"seed": 0}, {"model": {"ids": {}}}])
 def test_another_request_is_named(case: Path, change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"another {next(iter(change))}; .*\n.*--force"):
         provenance.before(case, {**REQUEST, **change})
+
+
+def test_nobody_is_told_to_force_away_the_result_of_another_scan(case: Path) -> None:
+    with pytest.raises(InputError, match="another inputs") as refused:
+        provenance.before(case, {**REQUEST, "inputs": {"a": "2"}})
+    assert refused.value.remedy == "choose another --output; this one is of another scan"
 
 
 def test_force_makes_another_request_in_its_place(case: Path) -> None:
