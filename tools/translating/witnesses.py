@@ -80,4 +80,4 @@ def _in_the_headers(stage: Stage, modality: str, vouched: str) -> Iterator[str]:
     if header.modality != modality:
         yield f"{vouched}, but {header.reason}"
     elif notes := header.reason.partition("; ")[2]:
-        yield f"{vouched}, but of its images {notes}"
+        yield f"{vouched}; of its images, {notes}"

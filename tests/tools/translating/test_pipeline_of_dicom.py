@@ -55,7 +55,7 @@ def test_a_series_with_a_missing_slice_is_refused(pipeline: Make, tmp_path: Path
 
 def test_what_speaks_against_the_header_is_told_wherever_the_result_is(pipeline: Make, tmp_path: Path) -> None:
     outcome = pipeline()(series(tmp_path / "study" / "leg", ImageType=["DERIVED", "SECONDARY", "MPR"]))
-    warning = "the DICOM header says CT, but of its images 3 of 3 marked as derived (0008,0008)"
+    warning = "the DICOM header says CT; of its images, 3 of 3 marked as derived (0008,0008)"
     assert outcome.status == "translated", outcome.text
     assert warning in outcome.warnings
     folder = tmp_path / "results" / "leg"

@@ -50,7 +50,7 @@ def test_nothing_speaks_against_an_original_mr(told: Told) -> None:
 
 def test_a_storage_class_of_the_other_modality_speaks_against_the_header(told: Told) -> None:
     (warning,) = told(CT, SOPClassUID=uid.MRImageStorage)
-    assert warning == ("the DICOM header says CT, but of its images 3 of 3 stored in the class of the other modality")
+    assert warning == ("the DICOM header says CT; of its images, 3 of 3 stored in the class of the other modality")
 
 
 def test_derived_images_are_told(told: Told) -> None:
