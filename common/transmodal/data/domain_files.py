@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 FEWEST = 4
 """Volumes that a domain must have to be compared with."""
-SEVERAL = 2
-"""So many files that look like another domain are no coincidence."""
+SEVERAL, LEAST_SHARE = 2, 0.2
+"""So many files that look like another domain, and this share of all, are no coincidence: of 33 real MR, 3 do."""
 ANYWAY = "set 'anyway' to true if you know better"
 
 
@@ -63,9 +63,9 @@ def contents_of(name: str, files: Mapping[str, Path], classifier: ModalityClassi
 def wrong_files(contents: Mapping[str, Sequence[Content]]) -> Iterator[InputError]:
     """Refuse files of the domains ``ct`` and of MR that are not of their domain, naming them.
 
-    Of CT every file must be in Hounsfield units, of MR none. An MR domain of which several files look like CT without
-    its units is refused as well (see :mod:`transmodal.data.disguised_ct`), and so is a file that the classifier votes
-    against.
+    Of CT every file must be in Hounsfield units, of MR none. An MR domain of which a fifth of the files, and at least
+    two, look like CT without its units is refused as well (see :mod:`transmodal.data.disguised_ct`), and so is a file
+    that the classifier votes against. Fewer are only warned of; whom the classifier takes for MR is not counted.
     """
     for name, files in contents.items():
         yield from _wrong_scale(name, files)
@@ -116,8 +116,11 @@ def _disguised(name: str, files: Sequence[Content], ct: Sequence[Content]) -> It
     away = distances(
         [file.looks for file in files], [file.case for file in files], [c.looks for c in ct], [c.case for c in ct]
     )
-    wrong = [file.path for file, distance in zip(files, away, strict=True) if distance < NEAR]
-    if len(wrong) >= SEVERAL:
+    near = [file for file, distance in zip(files, away, strict=True) if distance < NEAR]
+    wrong = [file.path for file in near if file.vote != "mr"]
+    if wrong and len(wrong) < max(SEVERAL, LEAST_SHARE * len(files)):
+        logger.warning(f"look whether these images of {name} are CT: {wrong[0]}{_named(wrong)}")
+    elif wrong:
         yield InputError(
             wrong[0],
             found=f"images that look like CT without its units in the domain {name} "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -14,6 +15,7 @@ from transmodal import InputError
 from transmodal.checkpoints import save_weights
 from transmodal.data import check_domains
 from transmodal.data.disguised_ct import WINDOWS, appearance, distances, views
+from transmodal.data.domain_files import contents_of, wrong_files
 from transmodal.networks.nets import CalibratedClassifier, SliceClassifier
 from transmodal.phantom import Head, make_case
 
@@ -79,6 +81,21 @@ def test_grey_pictures_of_ct_among_mr_are_named(heads: Images) -> None:
 def test_an_mr_domain_of_nothing_but_grey_pictures_of_ct_is_refused(heads: Images) -> None:
     with pytest.raises(InputError, match=r"look like CT without its units in the domain mr \(6 of 6 files\)"):
         check(heads["ct"], heads["grey"])
+
+
+def test_a_single_lookalike_among_mr_is_only_warned_of(heads: Images, caplog: pytest.LogCaptureFixture) -> None:
+    """Of 33 real patients' MR, 3 look like CT without its units; such a training must go on."""
+    with caplog.at_level(logging.WARNING):
+        check(heads["ct"], [heads["grey"][0], *heads["mr"][1:]])
+    assert "look whether these images of mr are CT" in caplog.text
+    assert "0_grey.nii" in caplog.text
+
+
+def test_what_a_classifier_takes_for_mr_is_not_counted(heads: Images) -> None:
+    ct = contents_of("ct", {f"c{n}": path for n, path in enumerate(heads["ct"])}, None)
+    grey = contents_of("mr", {f"m{n}": path for n, path in enumerate(heads["grey"])}, None)
+    assert len([*wrong_files({"ct": ct, "mr": grey})]) == 1
+    assert [*wrong_files({"ct": ct, "mr": [replace(file, vote="mr") for file in grey]})] == []
 
 
 def test_the_user_may_know_better(heads: Images, caplog: pytest.LogCaptureFixture) -> None:
