@@ -17,6 +17,7 @@ from PIL import Image
 
 import datalist
 import labelme_to_masks
+import translate
 
 
 @pytest.fixture
@@ -29,6 +30,12 @@ def run_datalist(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
 def run_labelme_to_masks(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run a command line of labelme_to_masks, as :func:`run_datalist` does."""
     return _commands_of(labelme_to_masks.main, capfd)
+
+
+@pytest.fixture
+def run_translate(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command line of translate, as :func:`run_datalist` does."""
+    return _commands_of(translate.main, capfd)
 
 
 def _commands_of(program: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:

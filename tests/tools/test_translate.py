@@ -7,7 +7,6 @@ import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import fire
 import numpy as np
@@ -32,22 +31,13 @@ def tiny(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run_translate: Callable[..., str], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command line with the tiny bundle; returns all it printed and checks the exit status."""
     monkeypatch.setattr(translate, "CLASSIFIER", tmp_path / "no classifier")
 
     def command(line: str, status: int = 0, bundle: bool = True) -> str:
         given = f"{line} --output {tmp_path / 'results'}" + f" --bundle {tiny} --device cpu" * bundle
-        found: Any = 0
-        message = ""
-        try:
-            fire.Fire(translate.main, command=shlex.split(given))
-        except SystemExit as end:
-            found, message = (1, f"{end.code}") if isinstance(end.code, str) else (end.code or 0, "")
-        printed = capfd.readouterr()
-        text = printed.out + printed.err + message
-        assert found == status, text
-        return text
+        return run_translate(given, status)
 
     return command
 

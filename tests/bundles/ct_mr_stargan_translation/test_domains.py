@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -101,3 +102,19 @@ def test_folders_of_one_modality_are_no_two_domains(train_once: Callable[[Path],
     assert isinstance(error, InputError)
     assert "the same content in the domains" in error.found
     assert not (tmp_path / "model.pt").exists()
+
+
+@pytest.mark.parametrize("keep_body", [True, False])
+def test_a_mask_file_bounds_what_is_translated(keep_body: bool, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    """The left half of the slice is body, says the file; the other half is air, unless masks are switched off."""
+    data, case = tmp_path / "data", tmp_path / "data" / "phantom_002"
+    shutil.copytree(trained[0] / "phantom_002", case)
+    image = nib.load(case / "t1.nii.gz")
+    half = np.zeros(image.shape, np.uint8)
+    half[: image.shape[0] // 2] = 1
+    nib.save(nib.Nifti1Image(half, image.affine), case / "mask.nii.gz")
+    ids = {"source": "t1", "target": "ct", "body_from": "mask", "keep_body": keep_body, "pixdim": [-1.0, -1.0, -1.0]}
+    run("inference", data, tmp_path / "made", ckpt_path=str(trained[1]), **ids)
+    made, _ = read(tmp_path / "made" / "phantom_002" / "ct.nii.gz")
+    assert bool((made[half == 0] == -1000).all()) is keep_body
+    assert made[half == 1].max() > -1000
