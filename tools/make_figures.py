@@ -51,6 +51,7 @@ def evaluation(
     window: Window | None = None,
     source_window: Window | None = None,
     error_range: float | None = None,
+    planes: str | Sequence[str] = "axial",
 ) -> Path:
     """Draw the best, the median and the worst case of an evaluation, or the cases named, a row for each.
 
@@ -67,6 +68,7 @@ def evaluation(
         window: display range of translation and target, such as "-500,1000".
         source_window: display range of the source; its percentiles inside the body if absent.
         error_range: errors are shown from minus to plus this, deviations up to it; by default a fifth of the window.
+        planes: of axial, coronal and sagittal, such as "axial,coronal,sagittal"; a row for each plane of each case.
     """
     folder = Path(results)
     scores, measure, unit = _scores(folder)
@@ -85,7 +87,7 @@ def evaluation(
             )
         note = f"{measure.upper()} {scores[case]:.3g} {unit}".rstrip() if case in scores else ""
         translated = folder / case / f"{target}.nii.gz"
-        views.append(_view(label, record, translated, source, target, note))
+        views += _views(label, record, translated, source, target, note, planes)
     return _draw(views, output, source, target, title, window, source_window, error_range)
 
 
@@ -101,6 +103,7 @@ def files(
     window: Window | None = None,
     source_window: Window | None = None,
     error_range: float | None = None,
+    planes: str | Sequence[str] = "axial",
 ) -> Path:
     """Draw one case from its files, which are on one grid.
 
@@ -118,12 +121,13 @@ def files(
         window: display range of translation and target, such as "-500,1000".
         source_window: display range of the source; its percentiles inside the body if absent.
         error_range: errors are shown from minus to plus this, deviations up to it; by default a fifth of the window.
+        planes: of axial, coronal and sagittal, such as "axial,coronal,sagittal"; a row for each plane of each case.
     """
     given = {source: source_file, target: target_file, "mask": mask_file}
     record = {name: path for name, path in given.items() if path is not None}
     case = Path(source_file).resolve().parent.name
-    view = _view(case, record, Path(translated_file), source, target, note="")
-    return _draw([view], output, source, target, title, window, source_window, error_range)
+    views = _views(case, record, Path(translated_file), source, target, "", planes)
+    return _draw(views, output, source, target, title, window, source_window, error_range)
 
 
 def _scores(results: Path) -> tuple[dict[str, float], str, str]:
@@ -163,7 +167,16 @@ def _best_median_worst(scores: dict[str, float]) -> dict[str, str]:
     return {case: f"{case}\n({' and '.join(words)})" for case, words in labels.items()}
 
 
-def _view(label: str, record: dict[str, str], translated: Path, source: str, target: str, note: str) -> SliceView:
+def _views(
+    label: str,
+    record: dict[str, str],
+    translated: Path,
+    source: str,
+    target: str,
+    note: str,
+    planes: str | Sequence[str],
+) -> list[SliceView]:
+    """A view of each plane of a case; the first of them bears the note."""
     image, pred = _load(Path(record[source])), _load(translated)
     check_same_grid(image, pred, record[source], translated)
     mask = _load(Path(record["mask"])) if "mask" in record else _display(source).body(image)
@@ -173,7 +186,18 @@ def _view(label: str, record: dict[str, str], translated: Path, source: str, tar
     deviation = _load(beside) if beside.is_file() else None
     if deviation is not None:
         check_same_grid(pred, deviation, translated, beside)
-    return mid_body_view(label, image, pred, reference, mask, image.affine, note, deviation=deviation)
+    names = planes.split(",") if isinstance(planes, str) else list(planes)
+    given = {"affine": image.affine, "deviation": deviation}
+    return [
+        mid_body_view(
+            label if len(names) == 1 else f"{label}\n{name}",
+            *(image, pred, reference, mask),
+            **given,
+            note="" if number else note,
+            plane=name,
+        )
+        for number, name in enumerate(names)
+    ]
 
 
 def _load(path: Path) -> MetaTensor:

@@ -63,6 +63,18 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
+def test_each_plane_of_a_case_is_a_row(
+    results: Path, dataset: Path, tmp_path: Path, drawn: list[dict[str, Any]]
+) -> None:
+    evaluation(
+        str(results), str(dataset), str(tmp_path / "figure.png"), cases=["case_a"], planes="axial,coronal,sagittal"
+    )
+    views = drawn[0]["views"]
+    assert [view.case for view in views] == [f"case_a\n{plane}" for plane in ("axial", "coronal", "sagittal")]
+    assert [bool(view.note) for view in views] == [True, False, False]
+    assert [view.source.shape[0] for view in views] == [views[0].source.shape[0], 6, 6]
+
+
 def test_an_evaluation_is_drawn_by_its_best_median_and_worst_case(
     results: Path, dataset: Path, tmp_path: Path, drawn: list[dict[str, Any]]
 ) -> None:

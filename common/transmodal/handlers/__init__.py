@@ -8,6 +8,7 @@ from transmodal.handlers.progress import EpochLosses, LossProgressBar, supervise
 from transmodal.handlers.report import EvaluationReport
 from transmodal.handlers.resume import Resume, training_state
 from transmodal.handlers.slice_view import SliceView, mid_body_view
+from transmodal.handlers.study_protocol import StudyProtocol
 from transmodal.handlers.trained_range import TrainedRangeWriter
 from transmodal.handlers.validation import EpochValidation
 from transmodal.handlers.weights import BestWeights, LastWeights
@@ -23,6 +24,7 @@ __all__ = [
     "LossProgressBar",
     "Resume",
     "SliceView",
+    "StudyProtocol",
     "TrainedRangeWriter",
     "UncertaintyCalibration",
     "draw_translations",

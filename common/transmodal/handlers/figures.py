@@ -1,6 +1,6 @@
 """Draw translations side by side, in the orientation and the units a radiologist expects.
 
-Slices are axial, as seen from the feet: anterior up, the patient's right on the left. Windows are fixed and stated, the
+Axial slices are seen from the feet: anterior up, the patient's right on the left. Windows are fixed and stated, the
 error is symmetric about zero, and the predicted deviation goes from zero to the range of the error. Figures are drawn
 on their own canvas, never through pyplot's global state.
 """
@@ -171,8 +171,8 @@ def _annotate(axes: Axes, view: SliceView) -> None:
     """Sides of the patient and a scale bar, legible on any image."""
     style: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 7, "color": "white"}
     style["path_effects"] = [patheffects.withStroke(linewidth=1.5, foreground="black")]
-    axes.text(0.03, 0.5, "R", va="center", **style)
-    axes.text(0.97, 0.5, "L", va="center", ha="right", **style)
+    axes.text(0.03, 0.5, view.sides[0], va="center", **style)
+    axes.text(0.97, 0.5, view.sides[1], va="center", ha="right", **style)
     left, right = axes.get_xlim()
     length = max((step for step in (1, 2, 5, 10, 20, 50, 100) if step <= 0.35 * (right - left)), default=1)
     share = length / (right - left)

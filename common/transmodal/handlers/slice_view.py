@@ -1,6 +1,7 @@
 """Cut the slice of a case that is shown, in the orientation a radiologist expects.
 
-Slices are axial, as seen from the feet: anterior up, the patient's right on the left.
+Axial slices are seen from the feet: anterior up, the patient's right on the left. Coronal ones are seen from the front
+and sagittal ones from the left, with anterior on the left; both have superior up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from transmodal.errors import InputError
 
-__all__ = ["SOURCE_PERCENTILES", "Image", "SliceView", "Window", "mid_body_view"]
+__all__ = ["PLANES", "SOURCE_PERCENTILES", "Image", "SliceView", "Window", "mid_body_view"]
 
 Window = tuple[float, float]
 Image = NDArray[np.float32]
@@ -25,12 +26,35 @@ SOURCE_PERCENTILES = (0.5, 99.5)
 
 
 @dataclass(frozen=True)
+class Plane:
+    """How a plane is cut from a volume whose axes go to the right, to anterior and to superior.
+
+    ``rows``, ``columns`` and ``normal`` are the world axes (0, 1, 2) along which a slice's rows, its columns and the
+    slices follow each other, ``flipped`` those of them that run the other way in display, and ``sides`` what lies on
+    the left and on the right.
+    """
+
+    rows: int
+    columns: int
+    normal: int
+    flipped: tuple[int, ...]
+    sides: tuple[str, str]
+
+
+PLANES = {
+    "axial": Plane(rows=1, columns=0, normal=2, flipped=(0, 1), sides=("R", "L")),
+    "coronal": Plane(rows=2, columns=0, normal=1, flipped=(0, 2), sides=("R", "L")),
+    "sagittal": Plane(rows=2, columns=1, normal=0, flipped=(1, 2), sides=("A", "P")),
+}
+
+
+@dataclass(frozen=True)
 class SliceView:
-    """One case's slice as it is displayed: rows from anterior to posterior, columns from the patient's right to left.
+    """One case's slice as it is displayed.
 
     ``spacing`` is in mm per row and column, ``source_window`` the source's percentiles inside the body of the volume,
     ``note`` a short text for the error panel, ``regions`` masks that are outlined on all panels, and ``deviation`` the
-    predicted standard deviation in the units of the translation.
+    predicted standard deviation in the units of the translation. ``sides`` says what lies on the left and the right.
     """
 
     case: str
@@ -43,6 +67,7 @@ class SliceView:
     note: str = ""
     regions: tuple[NDArray[np.bool_], ...] = ()
     deviation: Image | None = None
+    sides: tuple[str, str] = ("R", "L")
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
@@ -77,8 +102,9 @@ def mid_body_view(
     note: str = "",
     regions: Sequence[Tensor] = (),
     deviation: Tensor | None = None,
+    plane: str = "axial",
 ) -> SliceView:
-    """Cut the axial slice through the middle of the body, or where the first region is largest, cropped to the body.
+    """Cut the slice through the middle of the body, or where the first region is largest, cropped to the body.
 
     Args:
         case: name of the row.
@@ -88,9 +114,11 @@ def mid_body_view(
         note: short text for the error panel.
         regions: masks to outline, (1, H, W[, D]).
         deviation: predicted standard deviation of the translation, (1, H, W[, D]).
+        plane: a name in ``PLANES``: axial, coronal or sagittal.
     Raises:
-        InputError: if the grids differ.
+        InputError: if the grids differ, or there is no such plane.
     """
+    cut = _plane(plane)
     images = {"source": source, "translated": translated, "target": target, "mask": mask, "deviation": deviation}
     images |= {f"region {number}": region for number, region in enumerate(regions, 1)}
     shapes = {name: tuple(image.shape[1:]) for name, image in images.items() if image is not None}
@@ -102,44 +130,54 @@ def mid_body_view(
             remedy="bring the prediction back to the native grid before drawing it",
         )
     matrix = np.eye(4) if affine is None else np.asarray(affine, dtype=np.float64)
-    volume = _upright(source, matrix)
-    body = (
-        np.ones_like(volume, dtype=bool) if mask is None or not bool((mask > 0).any()) else _upright(mask, matrix) > 0
-    )
-    outlined = [_upright(region, matrix) != 0 for region in regions]
+    volume = _upright(source, matrix, cut)
+    filled = mask is not None and bool((mask > 0).any())
+    body = _upright(mask, matrix, cut) > 0 if mask is not None and filled else np.ones_like(volume, dtype=bool)
+    outlined = [_upright(region, matrix, cut) != 0 for region in regions]
     marked = bool(outlined) and outlined[0].any()
     depth = int(outlined[0].sum(axis=(0, 1)).argmax()) if marked else _middle(body)
-    rows, columns = _crop(body[:, :, depth], spacing := _display_spacing(matrix))
+    rows, columns = _crop(body[:, :, depth], spacing := _display_spacing(matrix, cut))
     shown = (rows, columns, depth)
     low, high = np.nanpercentile(volume[body], SOURCE_PERCENTILES)
     return SliceView(
         case=case,
         source=volume[shown],
-        translated=_upright(translated, matrix)[shown],
-        target=None if target is None else _upright(target, matrix)[shown],
+        translated=_upright(translated, matrix, cut)[shown],
+        target=None if target is None else _upright(target, matrix, cut)[shown],
         body=body[shown],
         spacing=spacing,
         source_window=(float(low), float(high)),
         note=note,
         regions=tuple(region[shown] for region in outlined),
-        deviation=None if deviation is None else _upright(deviation, matrix)[shown],
+        deviation=None if deviation is None else _upright(deviation, matrix, cut)[shown],
+        sides=cut.sides,
     )
 
 
-def _upright(image: Tensor, affine: NDArray[np.float64]) -> Image:
-    """First channel in display order (rows to posterior, columns to the left, slices to superior), float32."""
+def _plane(name: str) -> Plane:
+    if name not in PLANES:
+        raise InputError(
+            "figure, plane", found=repr(name), wanted=f"one of {', '.join(PLANES)}", remedy="correct the name"
+        )
+    return PLANES[name]
+
+
+def _upright(image: Tensor, affine: NDArray[np.float64], plane: Plane) -> Image:
+    """First channel in display order (rows, columns, slices), float32."""
     array = np.asarray(image.detach().cpu().float())[0]
     array = array[..., None] if array.ndim == 2 else array
     right_anterior_superior = apply_orientation(array, _orientation(affine))  # type: ignore[no-untyped-call]
-    displayed: Image = np.flip(right_anterior_superior, (0, 1)).transpose(1, 0, 2)
+    displayed: Image = np.flip(right_anterior_superior, plane.flipped).transpose(
+        plane.rows, plane.columns, plane.normal
+    )
     return displayed
 
 
-def _display_spacing(affine: NDArray[np.float64]) -> tuple[float, float]:
+def _display_spacing(affine: NDArray[np.float64], plane: Plane) -> tuple[float, float]:
     """Millimetres per displayed row and column."""
     axes = _orientation(affine)[:, 0].tolist()
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
-    return float(sizes[axes.index(1)]), float(sizes[axes.index(0)])
+    return float(sizes[axes.index(plane.rows)]), float(sizes[axes.index(plane.columns)])
 
 
 def _orientation(affine: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -48,6 +48,34 @@ def test_spacing_is_that_of_the_displayed_rows_and_columns(code: str) -> None:
     assert mid_body_view("a", image, image, affine=AFFINES[code]).spacing == (3.0, 2.0)
 
 
+@pytest.mark.parametrize("code", AFFINES)
+@pytest.mark.parametrize(("plane", "sides"), [("coronal", ("R", "L")), ("sagittal", ("A", "P"))])
+def test_other_planes_have_superior_up_and_right_or_anterior_on_the_left(
+    code: str, plane: str, sides: tuple[str, str]
+) -> None:
+    volume = torch.zeros(1, 10, 8, 5)
+    volume[0, 9, 7, 2] = 200
+    volume[0, 9, 7, 4] = 50  # above it
+    image, body = stored(volume, code), torch.zeros_like(volume)
+    body[0, 9, 7] = 1
+    view = mid_body_view("a", image, image, mask=stored(body, code), affine=AFFINES[code], plane=plane)
+    assert view.source.shape[0] == 5
+    assert np.argwhere(view.source == 200).tolist() == [[2, 0]]
+    assert np.argwhere(view.source == 50).tolist() == [[0, 0]]
+    assert view.sides == sides
+
+
+@pytest.mark.parametrize(("plane", "spacing"), [("coronal", (5.0, 2.0)), ("sagittal", (5.0, 3.0))])
+def test_other_planes_have_their_own_spacing(plane: str, spacing: tuple[float, float]) -> None:
+    image = canonical()
+    assert mid_body_view("a", image, image, affine=AFFINES["RAS"], plane=plane).spacing == spacing
+
+
+def test_an_unknown_plane_is_refused() -> None:
+    with pytest.raises(InputError, match="wanted one of axial, coronal, sagittal"):
+        mid_body_view("a", canonical(), canonical(), plane="oblique")
+
+
 def test_slice_is_the_middle_of_the_body_not_of_the_volume() -> None:
     depth = torch.arange(21.0).expand(1, 6, 6, 21)
     mask = ((depth >= 2) & (depth <= 6)).float()
