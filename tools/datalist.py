@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def see(sections: Sections, check: bool) -> Survey | None:
 
 
 def convert_layout(
-    source: Path,
+    dataset_dir: str | Path | None,
     name: str,
     output: str | None,
     modalities: dict[str, str],
@@ -115,7 +116,10 @@ def convert_layout(
     check: bool = True,
     **options: Any,
 ) -> None:
-    """Convert a data set of another layout; see :func:`main`."""
+    """Convert a data set of another layout, or describe them all; see :func:`main`."""
+    if name == "help":
+        return print(LAYOUTS)
+    source = _place(dataset_dir)
     options = {option: value for option, value in options.items() if value is not None}
     form = make_format(name, modalities, options)
     split = make_split(lists, held_out, form.held_out)
@@ -185,17 +189,17 @@ def main(
     paired: bool | None = None,
     slice_thickness: float | None = None,
     slices_per_case: int | None = None,
+    shape: Any = None,
+    spacing: Any = None,
+    first: float | None = None,
     **other: Any,
 ) -> None:
     """Check a data set image by image and split it by patient; exit status 1 on any error.
 
     Nothing is written without --output. A dataset.json in the data set's folder overrides every later split.
-
-    With --from FORMAT, convert another layout into a new folder; --from help describes each.
+    With --from FORMAT, convert another layout into a new folder; --from help describes each, with examples.
 
     For example: tools/datalist.py data/pelvis --validation STS_012,STS_034 --test 0.2 --output dataset.json
-                 tools/datalist.py pictures --from pictures-ab --a ct --b mr --window=-1000,1040 --output data/slices
-                 tools/datalist.py BraTS --from brats --lists train.list,val.list,test.list --output data/brats
 
     Args:
         dataset_dir: folder of cases, as <case>/<modality>.<extension>; or a dataset.json, which is checked as it is.
@@ -209,28 +213,37 @@ def main(
         force: replace an output that is different.
         a: modality of domain A of pictures-ab.
         b: modality of domain B of pictures-ab.
-        window: LOW,HIGH, the Hounsfield units of black and white in CT pictures, or of 0 and 1 in CT.mat.
+        window: LOW,HIGH, Hounsfield units of black and white in CT pictures, or of the ends of a normalised range.
         patient: regular expression that finds the patient in a picture's name, so that patients are not split.
         paired: for mat: index i of every contrast is one slice, in all sections.
         slice_thickness: for pictures-patients: distance of the slices in mm, 1 by default.
         slices_per_case: for npy: slices of each subject, 80 by default.
+        shape: for raw: D,H,W of every volume.
+        spacing: for raw: mm per voxel along D,H,W, 1 by default.
+        first: for raw and planes: the first so many of the cases train, the others test; 0.7 as published.
     """
     held_out, options = (validation, test, seed), {"window": window, "patient": patient, "paired": paired}
     options |= {"slice_thickness": slice_thickness, "slices_per_case": slices_per_case}
-    try:
+    options |= {"shape": shape, "spacing": spacing, "first": first}
+    with _ended_by_errors():
         check_flags(main, set(other) - {"from"}, {"--check": check, "--force": force})
-        if other.get("from") == "help":
-            print(LAYOUTS)
-        elif "from" in other:
+        if "from" in other:
             modalities = _modalities(classes, a, b)
-            convert_layout(_place(dataset_dir), other["from"], output, modalities, held_out, lists, check, **options)
+            convert_layout(dataset_dir, other["from"], output, modalities, held_out, lists, check, **options)
         else:
             split_and_check(_place(dataset_dir), output, lists, held_out, check, force)
+
+
+@contextmanager
+def _ended_by_errors() -> Iterator[None]:
+    """An input that cannot be used ends the program with what is wrong with it."""
+    try:
+        yield
     except InputError as error:
         sys.exit(str(error))
 
 
-def _place(dataset_dir: str | None) -> Path:
+def _place(dataset_dir: str | Path | None) -> Path:
     if dataset_dir is None:
         raise InputError("DATASET_DIR", found="none", wanted="a folder or a list", remedy="name it; --help tells more")
     return Path(os.path.abspath(str(dataset_dir)))

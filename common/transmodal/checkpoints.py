@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transmodal.errors import InputError
 from transmodal.files import write_atomically
 
-LAYOUTS = ("state_dict", "model", "model_state")
+LAYOUTS = ("state_dict", "model", "model_state", "model_parameters")
 MAKE_WEIGHTS = (
     "train with `python -m monai.bundle run --config_file configs/train.json`, import a published checkpoint with "
     "`tools/import_weights.py`, or fetch hosted weights with `python -m monai.bundle download_large_files`"
@@ -113,7 +113,7 @@ class MatchReport:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict, alone or as the entry ``state_dict``, ``model`` or ``model_state`` of a training checkpoint.
+    """Read a state dict, alone or as one of the entries ``LAYOUTS`` of a training checkpoint.
 
     Only tensors, numbers and plain containers are unpickled, so a file cannot run code. ``module.`` in front of every
     key, left there by (nested) parallel training, is removed.
@@ -142,7 +142,7 @@ def state_dict_in(content: object, where: str | Path) -> dict[str, Tensor]:
     """The state dict in what a file held, as :func:`read_checkpoint` returns it.
 
     Args:
-        content: a state dict, or a dict with one under ``state_dict``, ``model`` or ``model_state``.
+        content: a state dict, or a dict with one under any of ``LAYOUTS``.
         where: the file, for the error.
     Raises:
         InputError: if there is none, or if it holds anything but tensors.

@@ -51,6 +51,21 @@ TIME_CRITIC_BLOCK = {"conv1.0": "conv1", "conv2.0": "conv2", "dense_t1": "time_p
 
 
 @dataclass(frozen=True)
+class Part:
+    """A child of a bundle's network that has a file of its own, as a stage of training leaves it.
+
+    Args:
+        weights: the file, from the bundle's root.
+        configs: what uses it without the other children, from the bundle's root.
+        path: id of the file in those configs.
+    """
+
+    weights: str
+    configs: tuple[str, ...]
+    path: str
+
+
+@dataclass(frozen=True)
 class NCSNppLayout:
     """In which order a published NCSN++ builds its modules.
 

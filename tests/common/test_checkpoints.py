@@ -34,6 +34,7 @@ ONES = torch.ones(2)
         {"state_dict": {"a.weight": ONES}, "epoch": 3},
         {"model": {"a.weight": ONES}},
         {"model_state": {"a.weight": ONES}},
+        {"model_parameters": {"a.weight": ONES}, "optimizer_parameters": {}, "current_epoch": 3, "best_loss": 0.1},
         {"module.a.weight": ONES},
         {"module.module.a.weight": ONES},
     ],

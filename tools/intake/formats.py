@@ -11,6 +11,8 @@ from intake.matlab import MatFiles
 from intake.numpy_stacks import NumpyStacks
 from intake.picture_stacks import PicturesByPatient
 from intake.pictures import PicturesAB, PicturesByClass
+from intake.plane_stacks import PlaneStacks
+from intake.raw_volumes import RawVolumes
 from intake.volumes import ISLES, BraTS
 from transmodal.errors import InputError
 
@@ -22,6 +24,8 @@ FORMATS: dict[str, Callable[..., Format]] = {
     "brats": BraTS,
     "isles": ISLES,
     "npy": NumpyStacks,
+    "raw": RawVolumes,
+    "planes": PlaneStacks,
 }
 
 LAYOUTS = """\
@@ -42,7 +46,20 @@ isles              NUMBER/VSD.Brain.XX.O.MR_Flair.N/VSD.….nii, also MR_T1 MR_T
 npy                train/ val/ test/ with flair.npy t1ce.npy t2.npy t1.npy dwi.npy (or some, in any case of letters), as
                    for MU-Diff: (N, 256, 256) in [0, 1], the slices of all subjects one after the other. Each
                    --slices_per_case of them (80, as published) become a case; with 1, every slice does.
-CT pictures need --window=LOW,HIGH: the Hounsfield units of black and white (of 0 and 1 in CT.mat).
+raw                norm_ct_enContrast.001.raw norm_mr_enContrast.001.raw ..., or ct/1.raw mr/1.raw ..., as for MD-DGA:
+                   arrays (D, H, W) of little-endian float32 without a header, so --shape=160,224,168 (brain) or
+                   --shape=96,240,384 (pelvis) is needed, and --spacing=D,H,W in mm says what no file does. D runs to
+                   the head, H to the back, W to the left. WORD=MODALITY for folders or names of other words.
+planes             one HDF5 file with imgs_160224 imgs_160168 imgs_224168 and img_160224_labels ..., as for MD-DGA's
+                   slices. Each pair of slices becomes a case, because volumes cannot be told; these train slices only.
+In raw and planes, values in [-1, 1] or [0, 1] are taken as normalised: MR becomes 0 to 1000, CT goes through --window;
+--first 0.7 trains with the first 70 % by number, tests with the rest, as published, and can be used with --validation.
+CT pictures need --window=LOW,HIGH: the Hounsfield units of black and white (of 0 and 1 in CT.mat; of the ends of the
+range in raw and planes, where -1000,2000 is what ct_mr_mddga_translation takes back to [-1, 1]).
+
+For example: tools/datalist.py pictures --from pictures-ab --a ct --b mr --window=-1000,1040 --output data/slices
+             tools/datalist.py BraTS --from brats --lists train.list,val.list,test.list --output data/brats
+             tools/datalist.py RAW --from raw --shape=160,224,168 --window=-1000,2000 --first 0.7 --output data/mddga
 
 Published lists tell the sections of any layout, ours too: --lists TRAIN,VALIDATION,TEST, text files with an id per
 line, or --lists FILE.json:NAME, such as bundles/brain_mri_mudiff_synthesis/docs/splits.json:isles2015. An id is the

@@ -1,8 +1,9 @@
-"""Slices in HDF5: MATLAB's v7.3, with or without its header, as published SynDiff code reads and writes them."""
+"""HDF5 files, and slices in MATLAB's v7.3, with or without its header, as published SynDiff code has them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,36 @@ def read_slices(path: Path) -> NDArray[np.float32]:
     Raises:
         InputError: if the file is not HDF5 or is damaged, or has no such dataset of one channel.
     """
+    with opened(path, WANTED, f"load it in MATLAB and {SAVE}") as file:
+        array: Any = _dataset(file, path)[()]
+    return np.asarray(array[0] if array.ndim == 4 else array, np.float32)
+
+
+@contextmanager
+def opened(path: Path, wanted: str, remedy: str) -> Iterator[h5py.File]:
+    """An HDF5 file, to read.
+
+    Args:
+        path: the file.
+        wanted: what it should hold, for an error.
+        remedy: what to do with a MATLAB file that is none.
+    Raises:
+        InputError: if the file is not HDF5, or is damaged in what is read of it.
+    """
     try:
-        with path.open("rb") as opened:
-            start = opened.read(16)
+        with path.open("rb") as start:
+            first = start.read(16)
         if not h5py.is_hdf5(path):
-            raise _not_hdf5(path, start)
+            raise _not_hdf5(path, first, wanted, remedy)
         with h5py.File(path, "r") as file:
-            array: Any = _dataset(file, path)[()]
+            yield file
     except (OSError, RuntimeError) as error:
         raise InputError(
             path,
             found=f"a file that cannot be read ({str(error).strip()})",
-            wanted=WANTED,
+            wanted=wanted,
             remedy="copy the file again, as it may be truncated, and check who may read it",
         ) from error
-    return np.asarray(array[0] if array.ndim == 4 else array, np.float32)
 
 
 def _dataset(file: h5py.File, path: Path) -> h5py.Dataset:
@@ -66,13 +82,13 @@ def _dataset(file: h5py.File, path: Path) -> h5py.Dataset:
     )
 
 
-def _not_hdf5(path: Path, start: bytes) -> InputError:
+def _not_hdf5(path: Path, start: bytes, wanted: str, remedy: str) -> InputError:
     old = start.startswith(b"MATLAB 5.0")
     return InputError(
         path,
         found="a MATLAB file of the older format v5 to v7" if old else f"no HDF5 file (it starts with {start[:8]!r})",
-        wanted=WANTED,
-        remedy=f"load it in MATLAB and {SAVE}" if old else "download or export the file again",
+        wanted=wanted,
+        remedy=remedy if old else "download or export the file again",
     )
 
 

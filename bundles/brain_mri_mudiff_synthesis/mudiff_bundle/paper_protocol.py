@@ -13,29 +13,22 @@ mean and counted.
 
 from __future__ import annotations
 
-import csv
-import json
-import logging
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import ignite.distributed as idist
 import numpy as np
-from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from transmodal.files import write_atomically
-from transmodal.handlers.records import CaseRecord, case_records, gathered
+from transmodal.handlers import StudyProtocol
+from transmodal.handlers.records import CaseRecord
 from transmodal.handlers.slice_consistency import SliceConsistency
 
 __all__ = ["PaperProtocol", "SliceScores", "eight_bit", "over_slices", "slice_scores"]
-
-logger = logging.getLogger(__name__)
 
 NAME = "MU-Diff metric_calc"
 MEASURES = ("ssim", "psnr", "mae")
@@ -115,12 +108,11 @@ def eight_bit(image: Image) -> Bytes:
     return np.rint((image - low) * (255 / (high - low))).astype(np.uint8)
 
 
-class PaperProtocol:
+class PaperProtocol(StudyProtocol[SliceRow]):
     """Scores an evaluator's predictions as the study does, and writes ``paper_metrics.csv`` and ``paper_metrics.json``.
 
-    It reads what :class:`~transmodal.handlers.EvaluationReport` reads, and leaves the engine's metrics alone. Slices of
-    the native grid that hold body are taken one by one; prediction and target are each stretched to 8 bits by their own
-    extremes, as the published test writes its images. Two things differ from it: nothing passes through JPEG
+    Slices of the native grid that hold body are taken one by one; prediction and target are each stretched to 8 bits by
+    their own extremes, as the published test writes its images. Two things differ from it: nothing passes through JPEG
     compression, and slices keep their native size, since the study's 256 x 256 pixels are its training's.
 
     Args:
@@ -131,6 +123,9 @@ class PaperProtocol:
         ValueError: if ``slice_axis`` or ``axcodes`` is out of range, or a region is called brain.
     """
 
+    files = "paper_metrics"
+    columns = ("case", "slice", "region", *MEASURES, "note")
+
     def __init__(
         self,
         output_dir: str | Path,
@@ -140,24 +135,11 @@ class PaperProtocol:
     ) -> None:
         if BRAIN in (regions or {}):
             raise ValueError(f"wanted a region of another name than {BRAIN!r}, which is always scored")
-        self.output_dir, self.regions = Path(output_dir), dict(regions or {})
+        super().__init__(output_dir, regions)
         self.slices = SliceConsistency(slice_axis, axcodes)
-        self._scores: dict[str, list[SliceRow]] = {}
 
-    def attach(self, engine: Engine) -> None:
-        """Score after each iteration, write when the run is complete."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
-
-    def _start(self, engine: Engine) -> None:
-        self._scores = {}
-
-    def _collect(self, engine: Engine) -> None:
-        for record in case_records(engine, self.regions):
-            self._scores[record.case] = list(self._rows(record))
-
-    def _rows(self, record: CaseRecord) -> Iterator[SliceRow]:
+    def rows(self, record: CaseRecord) -> Iterator[SliceRow]:
+        """A row per slice with body, and region."""
         masks = {BRAIN: record.mask, **record.regions}
         real, synthetic, *inside = (
             self._cut(image, record.affine) for image in (record.label, record.pred, *masks.values())
@@ -168,50 +150,38 @@ class PaperProtocol:
                 shown = np.where(mask[number] > 0, 255, 0).astype(np.uint8)
                 yield SliceRow(record.case, name, number, slice_scores(target, prediction, shown))
 
-    def _cut(self, image: Tensor, affine: Tensor | None) -> Image:
-        """The slices of a volume, (number, H, W)."""
-        volume = np.asarray(image[0].double())
-        return volume[None] if volume.ndim == 2 else np.moveaxis(volume, self.slices.native_axis(affine), 0)
+    def cells(self, row: SliceRow) -> Sequence[Any]:
+        """Undefined and infinite values are empty cells, with a note."""
+        return row.case, row.number, row.region, *row.scores
 
-    def _finish(self, engine: Engine) -> None:
-        cases = {case: rows for share in gathered(self._scores) for case, rows in share.items()}
-        rows = [row for case in sorted(cases) for row in cases[case]]
-        if idist.get_rank() == 0:
-            self._write(rows)
-
-    def _write(self, rows: Sequence[SliceRow]) -> None:
-        found = {
-            name: over_slices([row.scores for row in rows if row.region == name]) for name in (BRAIN, *self.regions)
-        }
-        summary = {
+    def summary(self, rows: Sequence[SliceRow]) -> Mapping[str, Any]:
+        """Statistics over the slices of the brain and of each region."""
+        return {
             "protocol": NAME,
             "where": "axial slices with body on the native grid, each image stretched to 8 bits by its own extremes; "
             "without JPEG compression and without resizing to 256 x 256",
             "over": "slices; population standard deviation",
             "cases": sorted({row.case for row in rows}),
-            **found,
+            **{name: over_slices([row.scores for row in rows if row.region == name]) for name in self._areas},
         }
-        text = json.dumps(summary, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
-        write_atomically(self.output_dir / "paper_metrics.json", lambda path: path.write_text(text, encoding="utf-8"))
-        write_atomically(self.output_dir / "paper_metrics.csv", lambda path: _write_csv(path, rows))
-        for name, result in found.items():
+
+    def sentences(self, summary: Mapping[str, Any]) -> Iterator[str]:
+        """One for the brain and one for each region."""
+        for name in self._areas:
+            result = summary[name]
             numbers = ", ".join(
                 f"{measure} {result[measure]['mean']} ± {result[measure]['sd']}" for measure in MEASURES
             )
-            logger.info(
-                f"{NAME}, inside the {name}, {result['mae']['n']} slice(s), not comparable with ours: {numbers}"
-            )
+            yield f"{NAME}, inside the {name}, {result['mae']['n']} slice(s), not comparable with ours: {numbers}"
 
+    @property
+    def _areas(self) -> tuple[str, ...]:
+        return (BRAIN, *self.regions)
 
-def _write_csv(path: Path, rows: Sequence[SliceRow]) -> None:
-    """A row per case, slice and region; undefined and infinite values are empty cells, with a note."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["case", "slice", "region", *MEASURES, "note"])
-        for case, region, number, scores in rows:
-            values = (getattr(scores, name) for name in MEASURES)
-            cells = [value if math.isfinite(value) else "" for value in values]
-            writer.writerow([case, number, region, *cells, scores.note])
+    def _cut(self, image: Tensor, affine: Tensor | None) -> Image:
+        """The slices of a volume, (number, H, W)."""
+        volume = np.asarray(image[0].double())
+        return volume[None] if volume.ndim == 2 else np.moveaxis(volume, self.slices.native_axis(affine), 0)
 
 
 def _side(filled: NDArray[np.intp], size: int) -> slice:

@@ -6,7 +6,7 @@ from transmodal.data.datalist import read_datalist
 from transmodal.data.domain_check import check_domains
 from transmodal.data.layout import MODALITIES
 from transmodal.data.multidomain import DomainSampler, DomainSlices, domain_keys, with_masks
-from transmodal.data.paired import PairedSlices
+from transmodal.data.paired import PairedSlices, StackedSlices
 from transmodal.data.pool import ImagePool
 from transmodal.data.records import as_records
 from transmodal.data.sampling import SeededSampler
@@ -27,6 +27,7 @@ __all__ = [
     "MODALITIES",
     "PairedSlices",
     "SeededSampler",
+    "StackedSlices",
     "UnpairedSampler",
     "UnpairedSlices",
     "VolumeSlices",

@@ -15,7 +15,7 @@ from transmodal.data.checks import check_same_grid
 from transmodal.data.slices import Sample, VolumeSlices, augmented
 from transmodal.errors import InputError
 
-__all__ = ["PairedSlices"]
+__all__ = ["PairedSlices", "StackedSlices"]
 
 Draw = tuple[int, int]
 
@@ -36,12 +36,13 @@ class PairedSlices(Dataset[dict[str, Tensor | int]]):
         augmentation: random transforms of ``{"image": (K + 1, H, W), "body": (1, H, W)}``, the last channel of
             ``image`` being the target; it must make all slices of one size if they are to be batched.
         keys: of source and target in the records and in the items.
-        axis: spatial axis that numbers the slices (2 is axial after orientation to RAS).
+        axis: spatial axis that numbers the slices (2 is axial after orientation to RAS), or several for slices of
+            several planes.
         min_body_fraction: smallest fraction of body pixels in a slice that is kept.
         cache_dir, cache_key: as for :class:`~transmodal.data.slices.VolumeSlices`.
     Raises:
-        InputError: if a record lacks a key, a file is unusable, source and target lie on different grids, or no slice
-            has enough body.
+        InputError: if a record lacks a key, an axis is none, a file is unusable, source and target lie on different
+            grids, or no slice has enough body.
     """
 
     def __init__(
@@ -50,16 +51,14 @@ class PairedSlices(Dataset[dict[str, Tensor | int]]):
         transform: Callable[[Sample], Sample],
         augmentation: Compose | None = None,
         keys: Sequence[str] = ("image", "label"),
-        axis: int = 2,
+        axis: int | Sequence[int] = 2,
         min_body_fraction: float = 0.05,
         cache_dir: str | None = None,
         cache_key: str = "",
     ) -> None:
         self.data, self.transform, self.augmentation = data, transform, augmentation
         self.keys = source, target = ensure_tuple(keys)
-        for number, record in enumerate(data):
-            _check_paired(record, number, source, target)
-        self.slices = _StackedSlices(
+        self.slices = StackedSlices(
             data,
             transform,
             key=source,
@@ -85,13 +84,23 @@ class PairedSlices(Dataset[dict[str, Tensor | int]]):
         return {source: stacked[:-1], target: stacked[-1:], "seed": seed}
 
 
-class _StackedSlices(VolumeSlices):
-    """Slices (K + 1, H, W): the source's channels, then the target's."""
+class StackedSlices(VolumeSlices):
+    """Slices (K + 1, H, W): the source's channels, then the target's.
+
+    Args:
+        data, transform: as for :class:`PairedSlices`.
+        target: the target's key in ``data``; ``key`` is the source's.
+        slices: further arguments of :class:`~transmodal.data.slices.VolumeSlices`.
+    Raises:
+        InputError: as that class, and if a record lacks a key, or source and target lie on different grids.
+    """
 
     def __init__(
         self, data: Sequence[Mapping[str, Any]], transform: Callable[[Sample], Sample], target: str, **slices: Any
     ) -> None:
         self.target = target
+        for number, record in enumerate(data):
+            _check_paired(record, number, slices.get("key", "image"), target)
         super().__init__(data, transform, **slices)
 
     def _files(self, record: Mapping[str, Any]) -> list[str]:

@@ -41,19 +41,23 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
             where the record names a mask file: makes ``image`` a volume (C, H, W, D) in [-1, 1] and adds its body mask
             ``body_image``, or puts it in place of the file.
         key: the image's key in ``data``.
-        modality: what the images are; the transform's own default without it.
-        axis: spatial axis that numbers the slices (2 is axial after orientation to RAS).
+        modality: what the images are, unless a record names its own; the transform's own default without either.
+        axis: spatial axis that numbers the slices (2 is axial after orientation to RAS), or several, whose slices then
+            are of several planes; the volumes are kept once all the same.
         min_body_fraction: smallest fraction of body pixels in a slice that is kept.
         cache_dir: folder for memory-mapped volumes, for data that does not fit into memory; entries are named by the
             files, their time stamps and the preprocessing, so a change of any makes a new one. Without it, memory is
             used.
         cache_key: text that identifies the preprocessing in ``cache_dir``.
     Raises:
-        InputError: if a file is unusable, or no slice has enough body.
+        InputError: if an axis is none, a file is unusable, or no slice has enough body.
 
-    ``volumes`` holds what was read, each an image (slices, C, H, W) and its body (slices, H, W); ``spacings`` the
-    spacing in mm between the slices, rows and columns of each.
+    ``volumes`` holds what was read, each an image (slices, C, H, W) and its body (slices, H, W) along the first axis;
+    ``spacings`` the spacing in mm between the slices, rows and columns of each; ``index`` the volume, axis and position
+    of each item.
     """
+
+    verb = "reading"
 
     def __init__(
         self,
@@ -61,21 +65,24 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         transform: Callable[[Sample], Sample],
         key: str = "image",
         modality: str | None = None,
-        axis: int = 2,
+        axis: int | Sequence[int] = 2,
         min_body_fraction: float = 0.05,
         cache_dir: str | None = None,
         cache_key: str = "",
     ) -> None:
-        self.key, self.modality, self.axis, self.transform = key, modality, axis, transform
+        self.key, self.modality, self.transform = key, modality, transform
+        self.axes = _checked_axes(axis)
+        self.axis = self.axes[0]
         self.cache_dir, self.cache_key = Path(cache_dir) if cache_dir else None, cache_key
         records = [record for record in data if record.get(key)]
-        read = [self._volume(record) for record in tqdm(records, desc=f"reading {modality or key}", disable=None)]
+        read = [self._volume(record) for record in tqdm(records, desc=f"{self.verb} {modality or key}", disable=None)]
         self.volumes = [(image, body) for image, body, _ in read]
         self.spacings = [spacing for *_, spacing in read]
         self.index = [
-            (number, position)
+            (number, across, position)
             for number, (_, body) in enumerate(self.volumes)
-            for position in np.flatnonzero(body.reshape(len(body), -1).mean(axis=1) >= min_body_fraction)
+            for across in self.axes
+            for position in np.flatnonzero(self._sliced(body, across).mean(axis=(1, 2)) >= min_body_fraction)
         ]
         if not self.index:
             raise InputError(
@@ -91,12 +98,17 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         """One slice: ``{"image": (C, H, W) in [-1, 1], "body": (1, H, W)}``, float32."""
-        volume, position = self.index[number]
-        image, body = self.volumes[volume]
+        volume, axis, position = self.index[number]
+        image, body = (self._sliced(array, axis) for array in self.volumes[volume])
         return {
             "image": torch.from_numpy(np.array(image[position], dtype=np.float32)),
             "body": torch.from_numpy(np.array(body[position], dtype=np.float32))[None],
         }
+
+    def _sliced(self, array: NDArray[Any], axis: int) -> NDArray[Any]:
+        """A kept image, or body, as its slices along any axis; the two axes of a slice stay in their order."""
+        channels = array.ndim - 3
+        return np.moveaxis(np.moveaxis(array, 0, self.axis + channels), axis + channels, 0)
 
     def _volume(self, record: Mapping[str, Any]) -> Arrays:
         """Image (slices, C, H, W), body (slices, H, W) and spacing (3,), from the cache where it holds them."""
@@ -104,7 +116,8 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
             return self._preprocessed(record)
         paths = [Path(file) for file in self._files(record)]
         files_as_they_are = " ".join(f"{path.resolve()} {path.stat().st_mtime_ns}" for path in paths)
-        identity = f"{files_as_they_are} {self.modality} {self.axis} {self.cache_key}"
+        modality = record.get("modality", self.modality)
+        identity = f"{files_as_they_are} {modality} {self.axis} {self.cache_key}"
         entry = self.cache_dir / hashlib.sha256(identity.encode()).hexdigest()[:24]
         files = [entry.with_suffix(f".{part}.npy") for part in ("image", "body", "spacing")]
         if not all(file.exists() for file in files):
@@ -120,7 +133,7 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
 
     def _sample(self, record: Mapping[str, Any]) -> Sample:
         """The preprocessed record, with the volume ``image`` and its ``body_image``."""
-        given = {"modality": self.modality, "body_image": record.get(f"body_{self.key}")}
+        given = {"modality": record.get("modality", self.modality), "body_image": record.get(f"body_{self.key}")}
         given = {name: value for name, value in given.items() if value is not None}
         return self.transform({"image": record[self.key], "case": record.get("case"), **given})
 
@@ -149,3 +162,15 @@ def augmented(sample: dict[str, Tensor], augmentation: Compose | None, seed: int
         sample = result[0] if isinstance(result, list) else result  # MONAI's crops return a list of samples
     image = sample["image"]
     return image.as_tensor() if isinstance(image, MetaTensor) else image
+
+
+def _checked_axes(axis: int | Sequence[int]) -> tuple[int, ...]:
+    axes: tuple[int, ...] = ensure_tuple(axis)
+    if not axes or len(set(axes)) < len(axes) or any(isinstance(each, bool) or each not in (0, 1, 2) for each in axes):
+        raise InputError(
+            "axis of the training slices",
+            found=repr(axis),
+            wanted="0, 1 or 2, or a list of different ones",
+            remedy="give the spatial axis that numbers the slices, or all three for slices of three planes",
+        )
+    return axes

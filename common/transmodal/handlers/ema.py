@@ -79,7 +79,7 @@ class EMAHandler:
 
 
 def _check_same_architecture(network: nn.Module, average: nn.Module) -> None:
-    if average is network or any(a is b for a in average.parameters() for b in network.parameters()):
+    if average is network or {*map(id, average.parameters())} & {*map(id, network.parameters())}:
         found = "weights that both share"
     elif {k: v.shape for k, v in network.state_dict().items()} != {k: v.shape for k, v in average.state_dict().items()}:
         found = f"{type(average).__name__} with other weights than {type(network).__name__}"

@@ -6,35 +6,24 @@ sampling; Z. Xiao et al., Tackling the generative learning trilemma with denoisi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from transmodal.errors import InputError
-from transmodal.inferers.slicewise import NumberedInferer
+from transmodal.inferers.sampling import SamplingInferer, check_arguments
 from transmodal.schedulers.ddgan import DDGANScheduler
-from transmodal.schedulers.noise import SeededNoise, mixed
+from transmodal.schedulers.noise import NormalNoise
 
-__all__ = ["DDGANInferer", "NormalNoise"]
-
-
-class NormalNoise(Protocol):
-    """Where a reverse chain takes its standard normal numbers from, one row per slice or one for all slices."""
-
-    def normal(self, *shape: int) -> Tensor:
-        """The next draw, (N, *shape) or (1, *shape), float32, on the device of the slices."""
-        ...
+__all__ = ["DDGANInferer"]
 
 
-class DDGANInferer(NumberedInferer):
+class DDGANInferer(SamplingInferer):
     """Sample a translation by the reverse chain x_T, ..., x_0, conditioned on the source.
 
     The network is called as ``network(image=source, noisy=x, timesteps=t, latent=z, target=target)`` and returns its
-    prediction of x_0, (N, ``channels``, H, W). All numbers are drawn for the seed, the sample's number and, without
-    ``shared_noise``, the slice's number in its volume: the size of a batch changes none of them. ``target``, ``seed``
-    and ``num_samples`` are read at each call, because MONAI Label sets them for each request.
+    prediction of x_0, (N, ``channels``, H, W). ``target`` is read at each call, as ``seed`` and ``num_samples`` are.
 
     Args:
         scheduler: number of steps and posterior.
@@ -60,47 +49,10 @@ class DDGANInferer(NumberedInferer):
         shared_noise: bool = True,
         channels: int = 1,
     ) -> None:
-        self.scheduler, self.target, self.latent_dim, self.channels = scheduler, target, latent_dim, channels
-        self.seed, self.num_samples, self.shared_noise = seed, num_samples, shared_noise
-        self._check()
+        self.scheduler, self.target, self.latent_dim = scheduler, target, latent_dim
+        super().__init__(seed, num_samples, shared_noise, channels)
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        inputs: Tensor,
-        network: Callable[..., Tensor],
-        *args: Any,
-        numbers: Sequence[int] | None = None,
-        **kwargs: Any,
-    ) -> Tensor:
-        """Translate slices to the target modality.
-
-        Args:
-            inputs: source slices, (N, C, H, W) in [-1, 1].
-            network: predicts x_0, see above; it gets further arguments as they are.
-            numbers: of the slices in their volume, N of them; 0 to N - 1 by default.
-        Returns:
-            (N, ``channels``, H, W) in [-1, 1], float32; with ``num_samples`` > 1 twice the channels, mean first.
-        """
-        self._check()
-        numbers = range(len(inputs)) if numbers is None else numbers
-        mean = self._sample(inputs, network, self.noise(0, numbers, inputs.device), *args, **kwargs)
-        if self.num_samples == 1:
-            return mean
-        squares = torch.zeros_like(mean)
-        for sample in range(1, self.num_samples):  # Welford's update: one pass, two images of memory
-            change = self._sample(inputs, network, self.noise(sample, numbers, inputs.device), *args, **kwargs) - mean
-            mean = mean + change / (sample + 1)
-            squares += change.square() * (sample / (sample + 1))
-        return torch.cat([mean, (squares / (self.num_samples - 1)).sqrt()], dim=1)
-
-    def noise(self, sample: int, numbers: Sequence[int], device: torch.device) -> NormalNoise:
-        """The noise of one chain: of the ``sample``-th of each slice, drawn in the order of :meth:`_sample`."""
-        if self.shared_noise:
-            return SeededNoise([mixed(self.seed, sample)], device)
-        return SeededNoise([mixed(self.seed, sample, number) for number in numbers], device)
-
-    def _sample(
+    def sample(
         self, source: Tensor, network: Callable[..., Tensor], noise: NormalNoise, *args: Any, **kwargs: Any
     ) -> Tensor:
         """One reverse chain; noise is drawn at the last step too, where the posterior has no variance."""
@@ -114,28 +66,7 @@ class DDGANInferer(NumberedInferer):
             x = self.scheduler.posterior_sample(x0_pred, x, timesteps, fresh)  # in float32, under autocast too
         return x
 
-    def _check(self) -> None:
-        least = {"latent_dim": 1, "seed": 0, "num_samples": 1, "channels": 1}
-        for name, smallest in least.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
-                raise InputError(
-                    f"DDGANInferer, {name}",
-                    found=repr(value),
-                    wanted=f"an integer of {smallest} or more",
-                    remedy=f"give {name} as a number without quotes",
-                )
-        if self.seed >= 2**64:
-            raise InputError(
-                "DDGANInferer, seed",
-                found=repr(self.seed),
-                wanted="an integer of 0 or more, below 2**64",
-                remedy="give a smaller seed",
-            )
-        if not isinstance(self.shared_noise, bool):
-            raise InputError(
-                "DDGANInferer, shared_noise",
-                found=repr(self.shared_noise),
-                wanted="true or false in JSON, True or False on the command line",
-                remedy="write --shared_noise True or --shared_noise False, with a capital letter",
-            )
+    def check(self) -> None:
+        """Refuse arguments that cannot be meant."""
+        super().check()
+        check_arguments(self, {"latent_dim": 1})

@@ -11,6 +11,7 @@ from transmodal.metrics.classification import (
     log_loss,
 )
 from transmodal.metrics.matched_copy import MatchedCopy
+from transmodal.metrics.matlab import matlab_immse, matlab_psnr, matlab_ssim
 from transmodal.metrics.overlap import Overlap, dice, intersection_over_union, outline_distance
 from transmodal.metrics.similarity import (
     NEARLY_IDENTICAL,
@@ -66,6 +67,9 @@ __all__ = [
     "inter_slice_difference",
     "log_loss",
     "intersection_over_union",
+    "matlab_immse",
+    "matlab_psnr",
+    "matlab_ssim",
     "mean_absolute_error",
     "multi_scale_structural_similarity",
     "normalised_cross_correlation",

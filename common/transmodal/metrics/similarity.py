@@ -118,8 +118,11 @@ class MRSimilarity:
         scale: value of a prediction that stands for the upper percentile.
         body: finds the body in a target, such as :class:`~transmodal.transforms.BodyMask`; without it the mask of the
             evaluation serves.
+        bounds: values of every target that stand for 0 and 1, instead of percentiles; for a data set that was
+            normalised as a whole and whose targets are therefore on one known scale.
     Raises:
-        ValueError: if the percentiles are not ``0 <= lower < upper <= 100`` or the scale is not positive.
+        ValueError: if the percentiles are not ``0 <= lower < upper <= 100``, the scale is not positive or the bounds
+            have no width.
     """
 
     dynamic_range: Range = (0.0, 1.0)
@@ -137,14 +140,20 @@ class MRSimilarity:
         upper: float = 99.5,
         scale: float = 1000.0,
         body: Callable[[Tensor], Tensor] | None = None,
+        bounds: Sequence[float] | None = None,
     ) -> None:
         if not 0 <= lower < upper <= 100 or scale <= 0:
             raise ValueError(f"wanted 0 <= lower < upper <= 100 and scale > 0, got {lower}, {upper} and {scale}")
         self.lower, self.upper, self.scale, self.body = float(lower), float(upper), float(scale), body
+        if bounds is not None and not bounds[0] < bounds[1]:
+            raise ValueError(f"wanted bounds with low < high, got {list(bounds)}")
+        self.bounds = None if bounds is None else (float(bounds[0]), float(bounds[1]))
 
     @property
     def name(self) -> str:
         """Name of the protocol in tables and summaries, with its range."""
+        if self.bounds is not None:
+            return "MR on [0, 1], from {:g} to {:g} in every target".format(*self.bounds)
         return f"MR on [0, 1], target's percentiles {self.lower:g} to {self.upper:g} in the body"
 
     def comparable(self, target: Tensor, mask: Tensor) -> Tensor:
@@ -153,12 +162,14 @@ class MRSimilarity:
         All NaN where the target has no scale, because it is constant or the mask is empty.
         """
         image, body = target.as_subclass(Tensor).double(), mask.as_subclass(Tensor) > 0
+        if self.bounds is not None:
+            return (image - self.bounds[0]) * (self.scale / (self.bounds[1] - self.bounds[0]))
         if not body.any():
             return torch.full_like(image, torch.nan)
         if self.body is not None and bool(torch.isfinite(image).all()):
             body = self.body(image if image.ndim == 4 else image[None]).as_subclass(Tensor).reshape(image.shape) > 0
-        bounds: Tensor = percentile(image[body], [self.lower, self.upper])  # type: ignore[assignment]
-        low, high = bounds.tolist()
+        percentiles: Tensor = percentile(image[body], [self.lower, self.upper])  # type: ignore[assignment]
+        low, high = percentiles.tolist()
         return (image - low) * (self.scale / (high - low)) if low < high else torch.full_like(image, torch.nan)
 
     def __call__(self, pred: Tensor, target: Tensor, mask: Tensor, region: Tensor | None = None) -> dict[str, float]:

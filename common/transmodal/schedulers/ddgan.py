@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from transmodal.errors import InputError
+from transmodal.schedulers.timesteps import TimestepTables
 
 __all__ = ["DDGANScheduler"]
 
@@ -60,7 +61,16 @@ class DDGANScheduler:
         self.posterior_x_0 = self.signal[:-1] * self.betas / after
         self.posterior_x_next = (1 - self.betas).sqrt() * before / after
         self.posterior_variance = self.betas * before / after
-        self._factors: dict[torch.device, dict[str, Tensor]] = {}
+        self._tables = TimestepTables(
+            "DDGANScheduler",
+            signal=self.signal[:-1],
+            noise=self.noise[:-1],
+            kept=(1 - self.betas).sqrt(),
+            added=self.betas.sqrt(),
+            of_x_0=self.posterior_x_0,
+            of_x_next=self.posterior_x_next,
+            deviation=self.posterior_variance.sqrt(),
+        )
 
     def noise_pair(self, x_0: Tensor, timesteps: Tensor, noise_t: Tensor, noise_next: Tensor) -> tuple[Tensor, Tensor]:
         """Diffuse clean images to two neighbouring times of one chain (equations 2 and 3).
@@ -75,9 +85,9 @@ class DDGANScheduler:
         Raises:
             InputError: if shapes differ or a timestep is out of range (on the CPU; elsewhere the device raises).
         """
-        self._check(timesteps, x_0=x_0, noise_t=noise_t, noise_next=noise_next)
+        self._tables.check(timesteps, x_0=x_0, noise_t=noise_t, noise_next=noise_next)
         x_0, noise_t, noise_next = x_0.float(), noise_t.float(), noise_next.float()
-        signal, noise, kept, added = self._at(timesteps, x_0, "signal", "noise", "kept", "added")
+        signal, noise, kept, added = self._tables.at(timesteps, x_0, "signal", "noise", "kept", "added")
         x_t = signal * x_0 + noise * noise_t
         x_next = kept * x_t + added * noise_next
         return x_t, x_next
@@ -95,59 +105,11 @@ class DDGANScheduler:
         Raises:
             InputError: if shapes differ or a timestep is out of range (on the CPU; elsewhere the device raises).
         """
-        self._check(timesteps, x_0=x_0, x_next=x_next, noise=noise)
+        self._tables.check(timesteps, x_0=x_0, x_next=x_next, noise=noise)
         x_0, x_next, noise = x_0.float(), x_next.float(), noise.float()
-        of_x_0, of_x_next, deviation = self._at(timesteps, x_0, "of_x_0", "of_x_next", "deviation")
+        of_x_0, of_x_next, deviation = self._tables.at(timesteps, x_0, "of_x_0", "of_x_next", "deviation")
         mean = of_x_0 * x_0 + of_x_next * x_next
         return mean + deviation * noise
-
-    def _at(self, timesteps: Tensor, images: Tensor, *names: str) -> list[Tensor]:
-        """Each sample's factors, in a shape that multiplies ``images``."""
-        factors, timesteps = self._factors_on(images.device), timesteps.to(images.device).long()
-        return [factors[name].gather(0, timesteps).reshape(-1, *[1] * (images.ndim - 1)) for name in names]
-
-    def _factors_on(self, device: torch.device) -> dict[str, Tensor]:
-        """What images and noise are multiplied with, at each timestep: float32, copied once to each device."""
-        if device not in self._factors:
-            tables = {
-                "signal": self.signal[:-1],
-                "noise": self.noise[:-1],
-                "kept": (1 - self.betas).sqrt(),
-                "added": self.betas.sqrt(),
-                "of_x_0": self.posterior_x_0,
-                "of_x_next": self.posterior_x_next,
-                "deviation": self.posterior_variance.sqrt(),
-            }
-            self._factors[device] = {name: table.float().to(device) for name, table in tables.items()}
-        return self._factors[device]
-
-    def _check(self, timesteps: Tensor, **images: Tensor) -> None:
-        shapes = {name: tuple(image.shape) for name, image in images.items()}
-        if len(set(shapes.values())) != 1:
-            raise InputError(
-                "DDGANScheduler",
-                found=f"the shapes {shapes}",
-                wanted="one shape for all of them",
-                remedy="draw the noise in the shape of the images",
-            )
-        batch = next(iter(shapes.values()))[:1]
-        if tuple(timesteps.shape) != batch or timesteps.dtype not in (torch.int32, torch.int64):
-            raise InputError(
-                "DDGANScheduler, timesteps",
-                found=f"{timesteps.dtype} of shape {tuple(timesteps.shape)}",
-                wanted=f"integers of shape {batch}, one for each sample",
-                remedy="for one timestep give torch.full((batch,), t)",
-            )
-        if timesteps.device.type != "cpu":
-            return  # reading them would wait for the device, which raises by itself at an index out of range
-        lowest, highest = torch.stack(torch.aminmax(timesteps)).tolist()
-        if lowest < 0 or highest >= self.num_timesteps:
-            raise InputError(
-                "DDGANScheduler, timesteps",
-                found=f"values from {lowest} to {highest}",
-                wanted=f"0 to {self.num_timesteps - 1}",
-                remedy="count timesteps from 0, or make the scheduler with the num_timesteps of the network",
-            )
 
 
 def _check_schedule(num_timesteps: int, beta_min: float, beta_max: float) -> None:

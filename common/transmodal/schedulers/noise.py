@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["SeededNoise", "mixed"]
+__all__ = ["NormalNoise", "SeededNoise", "mixed"]
+
+
+class NormalNoise(Protocol):
+    """Where a reverse chain takes its standard normal numbers from, one row per sample or one for all samples."""
+
+    def normal(self, *shape: int) -> Tensor:
+        """The next draw, (N, *shape) or (1, *shape), float32, on the device of the samples."""
+        ...
 
 
 class SeededNoise:

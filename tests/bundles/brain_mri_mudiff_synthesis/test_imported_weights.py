@@ -168,7 +168,8 @@ def test_widths_of_the_files_that_the_bundle_has_not_are_written_into_the_overla
     import_weights(bundle, files)
     overlay = json.loads((bundle / "models/model.json").read_text())
     assert overlay["latent_dim"] == 100
-    assert overlay["network_def"]["aware"]["style_dim"] == 32
+    assert overlay["aware_def"]["style_dim"] == 32
+    assert "specific_def" not in overlay
     assert network_of(bundle, "models/model.json").latent_dim == 100
 
 

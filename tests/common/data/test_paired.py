@@ -79,6 +79,15 @@ def test_image_and_label_move_together(records: list[dict[str, Any]], augmentati
         torch.testing.assert_close(item["label"], item["image"].sum(0, keepdim=True))
 
 
+def test_slices_of_several_planes_keep_image_and_label_together(records: list[dict[str, Any]]) -> None:
+    dataset = PairedSlices(records[:1], Preprocessing(), axis=[0, 2])
+    assert len(dataset) == 4 + 3
+    for number in range(len(dataset)):
+        item = dataset[(number, 0)]
+        assert tuple(item["image"].shape) == ((2, 6, 5) if number < 4 else (2, 4, 6))
+        torch.testing.assert_close(item["label"], item["image"].sum(0, keepdim=True))
+
+
 def test_items_are_pure_functions_of_their_index(records: list[dict[str, Any]], augmentation: Compose) -> None:
     dataset = PairedSlices(records, Preprocessing(), augmentation)
     first = dataset[(3, 77)]

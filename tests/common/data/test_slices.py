@@ -36,6 +36,15 @@ def from_mask(sample: dict[str, Any]) -> dict[str, Any]:
     return {"image": image, "body_image": image + float("body_image" in sample)}
 
 
+def varied(sample: dict[str, Any]) -> dict[str, Any]:
+    """A volume (2, 4, 5, 6) of which every value is another, with a body that no axis shows in all its slices."""
+    image = torch.arange(240.0).reshape(2, 4, 5, 6) + 1000 * float(Path(sample["image"]).stem)
+    body = torch.zeros(1, 4, 5, 6)
+    body[:, 1:3, 2:, :4] = 1
+    body[:, 1, 2, 3] = 0
+    return {"image": image, "body_image": body}
+
+
 @pytest.fixture
 def records(tmp_path: Path) -> list[dict[str, str]]:
     paths = [tmp_path / f"{number}.nii" for number in (1, 2)]
@@ -58,6 +67,58 @@ def test_slices_carry_channel_and_body(records: list[dict[str, str]]) -> None:
 @pytest.mark.parametrize(("axis", "shape"), [(0, (1, 5, 6)), (1, (1, 4, 6))])
 def test_other_axes(records: list[dict[str, str]], axis: int, shape: tuple[int, ...]) -> None:
     assert VolumeSlices(records, Preprocessing(), axis=axis)[0]["image"].shape == shape
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2), [0]])
+def test_several_axes_give_the_slices_of_each(records: list[dict[str, str]], axes: list[int]) -> None:
+    """In the order of volumes, then of axes; rows and columns are those that one axis alone gives."""
+    together = VolumeSlices(records, varied, axis=axes)
+    alone = [VolumeSlices([record], varied, axis=axis) for record in records for axis in axes]
+    expected = [slices[number] for slices in alone for number in range(len(slices))]
+    assert len(together) == len(expected)
+    for number, sample in enumerate(expected):
+        assert torch.equal(together[number]["image"], sample["image"])
+        assert torch.equal(together[number]["body"], sample["body"])
+
+
+def test_a_volume_is_read_and_kept_once_for_all_axes(records: list[dict[str, str]]) -> None:
+    preprocessing = Preprocessing()
+    slices = VolumeSlices(records, preprocessing, axis=[0, 1, 2])
+    assert (preprocessing.calls, len(slices.volumes)) == (2, 2)
+
+
+def test_several_axes_share_the_cache_of_the_first(records: list[dict[str, str]], tmp_path: Path) -> None:
+    VolumeSlices(records, varied, axis=1, cache_dir=str(tmp_path / "cache"))
+    preprocessing = Preprocessing()
+    cached = VolumeSlices(records, preprocessing, axis=[1, 0], cache_dir=str(tmp_path / "cache"))
+    plain = VolumeSlices(records, varied, axis=[1, 0])
+    assert preprocessing.calls == 0
+    for number in range(len(plain)):
+        assert torch.equal(cached[number]["image"], plain[number]["image"])
+
+
+@pytest.mark.parametrize("axis", [[], 3, [0, 0], -1, "0", True, [0, None]])
+def test_an_axis_that_a_volume_does_not_have_is_refused(records: list[dict[str, str]], axis: Any) -> None:
+    with pytest.raises(InputError, match=r"axis of the training slices: found .*; wanted 0, 1 or 2, or a list of"):
+        VolumeSlices(records, Preprocessing(), axis=axis)
+
+
+def test_a_record_may_name_its_own_modality(records: list[dict[str, str]]) -> None:
+    told: list[str | None] = []
+
+    def preprocess(sample: dict[str, Any]) -> dict[str, Any]:
+        told.append(sample.get("modality"))
+        return Preprocessing()(sample)
+
+    VolumeSlices([records[0] | {"modality": "mr"}, records[1]], preprocess, modality="ct")
+    assert told == ["mr", "ct"]
+
+
+def test_the_cache_tells_modalities_of_records_apart(records: list[dict[str, str]], tmp_path: Path) -> None:
+    cache, other = str(tmp_path / "cache"), Preprocessing()
+    VolumeSlices([records[0] | {"modality": "mr"}], Preprocessing(), cache_dir=cache)
+    VolumeSlices([records[0] | {"modality": "ct"}], other, cache_dir=cache)
+    assert other.calls == 1
 
 
 def test_records_without_the_key_are_skipped(records: list[dict[str, str]]) -> None:

@@ -47,6 +47,20 @@ def test_prediction_on_the_documented_scale_is_perfect_whatever_the_unit_of_the_
     assert scores["ncc"] == pytest.approx(1, abs=1e-6)
 
 
+def test_known_bounds_of_all_targets_stand_instead_of_percentiles() -> None:
+    target, mask = mr()
+    similarity = MRSimilarity(scale=1000, bounds=(-1, 1))
+    perfect = (target.double() + 1) * 500  # however few voxels of this target come near the bounds
+    torch.testing.assert_close(similarity.comparable(target, torch.zeros_like(mask)), perfect)
+    assert similarity(perfect, target, mask)["mae"] == 0
+    assert similarity.name == "MR on [0, 1], from -1 to 1 in every target"
+
+
+def test_bounds_without_width_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"low < high, got \[1, 1\]"):
+        MRSimilarity(bounds=[1, 1])
+
+
 def test_mae_is_a_fraction_of_the_range() -> None:
     target, mask = mr()
     similarity = MRSimilarity(scale=200)

@@ -1,0 +1,5 @@
+"""MD-DGA from CT to MR: the code of this bundle alone."""
+
+import transmodal
+
+transmodal.require("0.1", by=__name__)

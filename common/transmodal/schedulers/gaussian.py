@@ -1,0 +1,110 @@
+"""Diffusion in many small steps: linear betas, noising, and the clean image that a predicted noise stands for.
+
+Source: J. Ho et al., Denoising diffusion probabilistic models, NeurIPS 2020, arXiv:2006.11239. With t = 0, ..., T - 1
+and ε ~ N(0, I):
+
+1. schedule    β_t linear from ``beta_start`` to ``beta_end``, both ends included;   α_t = 1 - β_t,   ᾱ_t = Π_{i≤t} α_i
+2. marginal    x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε
+3. inverse     x_0 = (x_t - √(1 - ᾱ_t) ε) / √ᾱ_t
+4. posterior   x_{t-1} | x_t, x_0 has the variance β̃_t = β_t (1 - ᾱ_{t-1}) / (1 - ᾱ_t), with ᾱ_{-1} = 1
+
+How a chain is walked back is the matter of the samplers beside this file.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from transmodal.errors import InputError
+from transmodal.schedulers.timesteps import TimestepTables
+
+__all__ = ["GaussianDiffusion"]
+
+
+class GaussianDiffusion:
+    """Noise images at a timestep of its own for each sample, and undo it.
+
+    Images are of any number of dimensions, (B, ...), on any device. Tables are float32, computed in float32 as the
+    published codes do; arithmetic and results are float32 whatever the dtype of the images, under autocast too.
+
+    Attributes:
+        num_timesteps: T.
+        betas, alphas: β and α, (T,).
+        alphas_cumprod, alphas_cumprod_prev: ᾱ_t and ᾱ_{t-1}, (T,).
+        posterior_variance: β̃, (T,); 0 at t = 0.
+
+    Args:
+        num_timesteps: T.
+        beta_start, beta_end: β_0 and β_{T-1}.
+    Raises:
+        InputError: if there is no step, or the betas are not 0 < ``beta_start`` <= ``beta_end`` < 1.
+    """
+
+    def __init__(self, num_timesteps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> None:
+        _check_schedule(num_timesteps, beta_start, beta_end)
+        self.num_timesteps, self.beta_start, self.beta_end = num_timesteps, beta_start, beta_end
+        # 1. the schedule
+        self.betas = torch.linspace(beta_start, beta_end, num_timesteps, dtype=torch.float32)
+        self.alphas = 1 - self.betas
+        self.alphas_cumprod = torch.cumprod(self.alphas, dim=0)
+        self.alphas_cumprod_prev = torch.cat([torch.ones(1), self.alphas_cumprod[:-1]])
+        # 4. the posterior
+        self.posterior_variance = self.betas * (1 - self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
+        signal, noise = self.alphas_cumprod.sqrt(), (1 - self.alphas_cumprod).sqrt()
+        self._tables = TimestepTables(type(self).__name__, signal=signal, noise=noise)
+
+    def add_noise(self, x_0: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Diffuse clean images (equation 2).
+
+        Args:
+            x_0: clean images, (B, ...).
+            noise: standard normal, like ``x_0``.
+            timesteps: t of each sample, (B,), integer.
+        Returns:
+            x_t, like ``x_0``, float32.
+        Raises:
+            InputError: if shapes differ or a timestep is out of range (on the CPU; elsewhere the device raises).
+        """
+        self._tables.check(timesteps, x_0=x_0, noise=noise)
+        signal, deviation = self._tables.at(timesteps, x_0, "signal", "noise")
+        return signal * x_0.float() + deviation * noise.float()
+
+    def x0_from_noise(self, x_t: Tensor, noise_pred: Tensor, timesteps: Tensor) -> Tensor:
+        """The clean images that noisy ones and their noise stand for (equation 3), not clipped.
+
+        Args:
+            x_t: noisy images, (B, ...).
+            noise_pred: ε, predicted as a rule, like ``x_t``.
+            timesteps: t of each sample, (B,), integer.
+        Returns:
+            x_0, like ``x_t``, float32. Its error is that of ``noise_pred`` times √(1/ᾱ_t - 1), 157 at the last of 1000
+            timesteps.
+        Raises:
+            InputError: if shapes differ or a timestep is out of range (on the CPU; elsewhere the device raises).
+        """
+        self._tables.check(timesteps, x_t=x_t, noise_pred=noise_pred)
+        signal, deviation = self._tables.at(timesteps, x_t, "signal", "noise")
+        return (x_t.float() - deviation * noise_pred.float()) / signal
+
+
+def _check_schedule(num_timesteps: int, beta_start: float, beta_end: float) -> None:
+    if isinstance(num_timesteps, bool) or not isinstance(num_timesteps, int) or num_timesteps < 1:
+        raise InputError(
+            "GaussianDiffusion, num_timesteps",
+            found=repr(num_timesteps),
+            wanted="an integer of 1 or more",
+            remedy="give the number of steps that the network was trained with, 1000 as published",
+        )
+    ends = (beta_start, beta_end)
+    if any(isinstance(end, bool) or not isinstance(end, int | float) for end in ends) or not (
+        0 < beta_start <= beta_end < 1 and math.isfinite(beta_end)
+    ):
+        raise InputError(
+            "GaussianDiffusion, beta_start and beta_end",
+            found=f"{beta_start!r} and {beta_end!r}",
+            wanted="numbers with 0 < beta_start <= beta_end < 1",
+            remedy="give those that the network was trained with, 0.0001 and 0.02 as published",
+        )
