@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ import fire
 import torch
 
 from benchmarks import options
-from benchmarks.contestants import line_up
+from benchmarks.contestants import line_up, subject_of
+from benchmarks.estimate import estimate_table, estimated
 from benchmarks.measuring import peak_memory, race
 from benchmarks.quality import compare_precisions, largest, quality_table
-from benchmarks.reporting import circumstances, rows_of, speed_table
+from benchmarks.reporting import circumstances, gains, rows_of, speed_table
 from benchmarks.setting import Setting
 from benchmarks.volumes import volume_memories, volume_table
 from contract.bundle import Bundle
@@ -29,13 +30,14 @@ Report = tuple[dict[str, Any], str]
 """What was measured, for JSON; and for the reader."""
 
 
-def speed(setting: Setting, batches: Sequence[int], repeats: int) -> Report:
+def speed(setting: Setting, batches: Sequence[int], repeats: int, slices: int | None = None) -> Report:
     """Time all contestants of a bundle in one run; ``rows`` has a row of the table for each.
 
     Args:
         setting: the bundle, and the conditions.
         batches: batch sizes.
         repeats: timed repetitions, in each of which every contestant has its turn.
+        slices: of a volume whose whole translation is estimated from what was measured, if any.
     """
     contestants = line_up(Path(setting.root).name, batches)
     memories = [peak_memory(setting, contestant) for contestant in contestants]
@@ -58,7 +60,11 @@ def speed(setting: Setting, batches: Sequence[int], repeats: int) -> Report:
         f"ms: median of {repeats} forward passes of a batch. GB: {memory}.",
         "ratio: samples per second over the first row's. difference: the largest from the outputs of the first row,",
         f"whose standard deviation is {results[0].output_std:.2g}; weights: {measured['weights']}.",
+        gains(measured["rows"]),
     ]
+    if slices is not None:
+        measured["estimate"] = estimated(setting, slices, measured["rows"], repeats)
+        lines.append(estimate_table(measured["estimate"]))
     return measured, "\n".join(lines)
 
 
@@ -73,6 +79,7 @@ def bf16_quality(setting: Setting, dataset_dir: str | None, source: str | None) 
                 remedy="add --ckpt_path FILE and --dataset_dir DIR",
             )
     given = {"dataset_dir": str(Path(str(dataset_dir)).resolve()), **({} if source is None else {"source": source})}
+    given |= {name: str(value) for name, value in setting.overrides}
     changes = compare_precisions(setting, given)
     rows = [{**asdict(change), "change": change.decibels} for change in changes]
     measured = {"weights": setting.ckpt_path, **given, "psnr": rows, "largest_change": largest(changes)}
@@ -88,8 +95,8 @@ def memory_of_volumes(setting: Setting, slices: Sequence[int]) -> Report:
 
 def main(
     bundle: str,
-    resolution: int | Sequence[int] = (256, 256),
-    batch: int | Sequence[int] = (1, 8),
+    resolution: int | Sequence[int] | None = None,
+    batch: int | Sequence[int] | None = None,
     threads: int | None = None,
     device: str | None = None,
     repeats: int = 5,
@@ -100,6 +107,8 @@ def main(
     dataset_dir: str | None = None,
     source: str | None = None,
     slices: int | Sequence[int] = (),
+    estimate: int | None = None,
+    override: Mapping[str, Any] | None = None,
 ) -> None:
     """Time a bundle's network every way it can run, in turns; or measure what bf16 changes, or the memory of volumes.
 
@@ -111,32 +120,44 @@ def main(
 
     Memory of volumes needs no weights either; beyond the volume itself it should not grow with the slices:
     tools/benchmark.py brain_mri_mudiff_synthesis --slices 20,155 --overlay configs/small.json --resolution 64,64
+    tools/benchmark.py ct_mr_mddga_translation --slices 160
 
     Args:
         bundle: folder or name of a bundle.
-        resolution: pixels, or voxels, along each axis.
-        batch: batch sizes, such as 1,8.
+        resolution: pixels, or voxels, along each axis; by default 256,256, and 224,168 for MD-DGA.
+        batch: batch sizes, such as 1,8; by default that, and 1,4 for MD-DGA.
         threads: of the CPU; by default what PyTorch takes.
         device: cpu or cuda; by default cuda where there is one.
         repeats: timed repetitions of each row, after one that is not timed.
-        ckpt_path: weights of the bundle; for speed they may be left out, and are then drawn at random.
+        ckpt_path: weights of the bundle, for the speed of MD-DGA those of its slice net; for speed and memory they may
+            be left out, and are then drawn at random.
         overlay: config over inference.json, such as configs/small.json, or several with commas between.
         output: JSON file for all that was measured, with machine, threads, PyTorch, commit and command.
         quality: True for quality, False for speed.
         dataset_dir: cases with their reference, for quality.
         source: modality translated from, for quality; by default the bundle's.
         slices: sizes of volumes whose memory is measured, such as 20,155, instead of speed; resolution is of a slice.
+        estimate: slices of a volume whose whole translation is estimated, after speed; by default 160 for MD-DGA.
+        override: ids of the config and their values, such as "{'slab': 8}", as on the command line of monai.bundle.
     """
     try:
-        setting = _setting(bundle, resolution, threads, device, overlay, ckpt_path)
+        setting = _setting(bundle, resolution, threads, device, overlay, ckpt_path, override)
+        subject = subject_of(Path(setting.root).name)
         if options.flag("quality", quality):
             measured, table = bf16_quality(setting, dataset_dir, source)
         elif slices != ():
             measured, table = memory_of_volumes(setting, options.counts("slices", slices))
         else:
-            measured, table = speed(setting, options.counts("batch", batch), options.count("repeats", repeats))
+            batches = options.counts("batch", subject.batches if batch is None else batch)
+            volume = subject.slices if estimate is None else options.count("estimate", estimate)
+            measured, table = speed(setting, batches, options.count("repeats", repeats), volume)
     except InputError as error:
         sys.exit(str(error))
+    _tell(setting, measured, table, output)
+
+
+def _tell(setting: Setting, measured: dict[str, Any], table: str, output: str | None) -> None:
+    """Print what was measured, and write it down where asked to."""
     where = circumstances(setting, command=shlex.join(["python", *sys.argv]))
     print(f"{where['bundle']} on {where['machine']}, {where['threads']} threads, PyTorch {where['torch']}\n{table}")
     if output is not None:
@@ -146,20 +167,23 @@ def main(
 
 def _setting(
     bundle: str,
-    resolution: int | Sequence[int],
+    resolution: int | Sequence[int] | None,
     threads: int | None,
     device: str | None,
     overlay: str | Sequence[str],
     ckpt_path: str | None,
+    override: Mapping[str, Any] | None,
 ) -> Setting:
     home = Bundle(find_bundles(str(bundle))[0])
+    pixels = subject_of(home.name).resolution if resolution is None else resolution
     return Setting(
         root=str(home.root),
-        resolution=options.counts("resolution", resolution),
+        resolution=options.counts("resolution", pixels),
         threads=options.count("threads", torch.get_num_threads() if threads is None else threads),
         device=options.device(device),
         overlays=tuple(options.file("overlay", path, home.root) for path in options.listed(overlay)),
         ckpt_path=None if ckpt_path is None else options.file("ckpt_path", ckpt_path, home.root),
+        overrides=options.ids("override", override),
     )
 
 

@@ -45,6 +45,8 @@ def test_ours_equals_the_published_operators_in_every_float32_row(tmp_path: Path
         ("NCSNpp, ours, channels_last", 3, "float32"),
         ("NCSNpp, ours", 1, "bf16 autocast"),
         ("NCSNpp, ours", 3, "bf16 autocast"),
+        ("NCSNpp, ours, channels_last", 1, "bf16 autocast"),
+        ("NCSNpp, ours, channels_last", 3, "bf16 autocast"),
     ]
     assert measured["output_std"] > 0.1
     for row in measured["rows"]:
@@ -56,8 +58,8 @@ def test_the_table_is_printed_with_what_its_columns_mean(tiny: Path, capsys: pyt
     run(f"{tiny} --resolution 8,8 --batch 2 --threads 1 --repeats 2")
     printed = capsys.readouterr().out
     assert printed.startswith("ct_mr_tiny_translation on ")
-    assert [line.split()[:2] for line in printed.splitlines()[1:5]] == [["network", "resolution"]] + [
-        ["Translators,", name] for name in ("ours", "ours,", "ours")
+    assert [line.split()[:2] for line in printed.splitlines()[1:6]] == [["network", "resolution"]] + [
+        ["Translators,", name] for name in ("ours", "ours,", "ours", "ours,")
     ]
     assert "ms: median of 2 forward passes of a batch" in printed
     assert "0.50 of it before there was a network" in printed
@@ -74,7 +76,17 @@ def test_the_json_says_where_and_how_it_was_measured(tiny: Path, tmp_path: Path)
     assert measured["threads"] == 1
     assert measured["repeats"] == 3
     assert measured["command"].startswith("python ")
-    assert [len(row["repetitions_ms"]) for row in measured["rows"]] == [3, 3, 3]
+    assert [len(row["repetitions_ms"]) for row in measured["rows"]] == [3, 3, 3, 3]
+
+
+def test_of_md_dga_a_whole_volume_is_estimated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "ct_mr_mddga_translation --overlay configs/small.json --resolution 12,16 --batch 2 --estimate 8 --repeats 1"
+    run(f"{line} --output {tmp_path / 'speed.json'} --override \"{{'num_steps': 5}}\"")
+    measured = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
+    assert [part["calls"] for part in measured["estimate"]["parts"]] == [40, 5, 1]
+    printed = capsys.readouterr().out
+    assert ", published operators  " in printed
+    assert "a volume of 8×12×16 in 5 steps, estimated" in printed
 
 
 def test_given_weights_are_measured(tiny: Path, tmp_path: Path) -> None:
@@ -91,10 +103,11 @@ def test_quality_tells_the_change_of_every_case(
     monkeypatch.setattr(benchmark, "compare_precisions", lambda *arguments: given.append(arguments) or changes)
     weights = give_weights(tiny)
     evaluate = f"--quality True --ckpt_path {weights} --dataset_dir {tmp_path} --source ct"
+    evaluate += " --override \"{'datalist': None}\""
     run(f"{tiny} {evaluate} --output {tmp_path / 'q.json'}")
     ((setting, options),) = given
     assert setting.ckpt_path == str(weights)
-    assert options == {"dataset_dir": str(tmp_path), "source": "ct"}
+    assert options == {"dataset_dir": str(tmp_path), "source": "ct", "datalist": "None"}
     measured = json.loads((tmp_path / "q.json").read_text())
     assert measured["psnr"][1] == {"case": "b", "float32": 28.0, "bf16": 27.5, "change": -0.5}
     assert measured["largest_change"] == 0.5

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks import published_sunet
 from benchmarks.measuring import Contestant, unchanged
 from benchmarks.published_operators import as_published
 
@@ -21,11 +23,24 @@ class Subject:
         inputs: (network, resolution, generator) to the arguments of the part's ``forward`` for one sample, on the CPU;
             by default the image that the bundle's metadata describe.
         published: gives that part with its operators as they were published, or None where ours are no different.
+        definition: id of the config that builds the network, or no more of it than the part.
+        resolution: pixels along each axis, unless others are asked for.
+        batches: batch sizes, unless others are asked for.
+        slices: of the volume whose whole translation is estimated, unless another is asked for; None where the network
+            is all there is to a translation.
+        slice_axis: spatial axis of volumes that numbers the slices.
+        volumes: ways to translate a volume whose memory is measured, with the ids of the config that make each.
     """
 
     part: Callable[[nn.Module], nn.Module] = unchanged
     inputs: Callable[[nn.Module, Sequence[int], torch.Generator], dict[str, Tensor]] | None = None
     published: Callable[[nn.Module], nn.Module] | None = None
+    definition: str = "network_def"
+    resolution: tuple[int, ...] = (256, 256)
+    batches: tuple[int, ...] = (1, 8)
+    slices: int | None = None
+    slice_axis: int = 2
+    volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"as configured": {}})
 
 
 def _first(network: nn.Module) -> nn.Module:
@@ -51,10 +66,30 @@ def _both(network: nn.Module, resolution: Sequence[int], generator: torch.Genera
     }
 
 
+def _slice(network: nn.Module, resolution: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:
+    """Condition, noisy target and a time step, for the slice net of MD-DGA."""
+    return {
+        "image": torch.rand(1, 1, *resolution, generator=generator) * 2 - 1,
+        "noisy": torch.randn(1, 1, *resolution, generator=generator),
+        "timesteps": torch.randint(1000, (1,), generator=generator),
+    }
+
+
 WHOLE = Subject()
 """A bundle without an entry: its whole network, from its image alone."""
 SUBJECTS = {
     "brain_mri_mudiff_synthesis": Subject(inputs=_both, published=as_published),
+    "ct_mr_mddga_translation": Subject(
+        inputs=_slice,
+        published=published_sunet.as_published,
+        definition="slices_def",
+        resolution=(224, 168),
+        batches=(1, 4),
+        slices=160,
+        slice_axis=0,
+        # memory depends on neither the number of steps nor the weights
+        volumes={"in slabs": {"num_steps": 1}, "whole": {"num_steps": 1, "slab": None}},
+    ),
     "ct_mr_syndiff_translation": Subject(part=_first, inputs=_step, published=as_published),
 }
 """What is measured of a bundle of which there is more to say, by its name."""
@@ -79,4 +114,5 @@ def line_up(bundle: str, batches: Sequence[int]) -> list[Contestant]:
         *(Contestant("ours", batch) for batch in batches),
         *(Contestant("ours, channels_last", batch, channels_last=True) for batch in batches),
         *(Contestant("ours", batch, amp=True) for batch in batches),
+        *(Contestant("ours, channels_last", batch, channels_last=True, amp=True) for batch in batches),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,20 @@ def flag(option: str, value: bool) -> bool:
             remedy=f"write --{option} True or --{option} False, with a capital letter",
         )
     return value
+
+
+def ids(option: str, value: Mapping[str, Any] | None) -> tuple[tuple[str, Any], ...]:
+    """Ids of a config and their values."""
+    if value is None:
+        return ()
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise InputError(
+            f"--{option}",
+            found=repr(value),
+            wanted="ids of the config and their values",
+            remedy=f"write --{option} \"{{'seed': 1}}\", with the quotes",
+        )
+    return tuple(value.items())
 
 
 def device(value: str | None) -> str:

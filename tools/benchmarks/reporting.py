@@ -55,6 +55,18 @@ def speed_table(rows: Sequence[dict[str, Any]]) -> str:
     return aligned([[name.format(samples=samples) for name in HEADER], *cells])
 
 
+def gains(rows: Sequence[dict[str, Any]]) -> str:
+    """How many times as fast as our own network, one sample at a time in float32, it runs at best by arithmetic."""
+    ours = next(row for row in rows if row["network"].endswith(", ours") and row["dtype"] == "float32")
+    best = {row["dtype"]: row for row in sorted(rows, key=lambda row: row["per_second"])}
+    told = [
+        f"{dtype} {row['per_second'] / ours['per_second']:.2f} times ({row['network'].partition(', ')[2]}, "
+        f"batches of {row['batch']})"
+        for dtype, row in sorted(best.items(), reverse=True)
+    ]
+    return f"at best, over ours in float32 in batches of {ours['batch']}: {'; '.join(told)}."
+
+
 def aligned(cells: Sequence[Sequence[str]]) -> str:
     """Columns of equal width, two spaces apart; the first to the left, all others to the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
@@ -27,7 +28,9 @@ class Setting:
         device: where it runs.
         threads: of the CPU.
         overlays: configs over the bundle's inference.json, in order.
-        ckpt_path: weights of the whole network; without, weights are drawn (:func:`draw_weights`).
+        ckpt_path: weights of what is built, the whole network or the subject's part; without, weights are drawn
+            (:func:`draw_weights`).
+        overrides: ids of the config and their values, over all overlays.
     """
 
     root: str
@@ -36,12 +39,13 @@ class Setting:
     threads: int = 1
     overlays: tuple[str, ...] = ()
     ckpt_path: str | None = None
+    overrides: tuple[tuple[str, Any], ...] = ()
 
     def __call__(self, batch: int) -> tuple[nn.Module, Inputs]:
         """Set the threads; give the part and inputs for ``batch`` samples, of which each depends on its place alone."""
         torch.set_num_threads(self.threads)
         bundle = Bundle(self.root)
-        network = self._network(bundle)
+        network = self._network(bundle, subject_of(bundle.name).definition)
         samples = [self._sample(bundle, network, place) for place in range(batch)]
         inputs = {name: torch.cat([sample[name] for sample in samples]).to(self.device) for name in samples[0]}
         return subject_of(bundle.name).part(network).to(self.device), inputs
@@ -55,17 +59,30 @@ class Setting:
         return self._network(bundle).to(self.device), inferer
 
     def volume(self, slices: int) -> Tensor:
-        """Draw a volume of the sources, (1, C, *resolution, slices); it stays on the CPU, as inference has it."""
-        return torch.randn(1, self._channels(Bundle(self.root)), *self.resolution, slices)
+        """Draw a volume of the sources, (1, C, *S) with ``slices`` along the axis that the bundle slices.
+
+        It stays on the CPU, as inference has it.
+        """
+        bundle = Bundle(self.root)
+        size = list(self.resolution)
+        size.insert(subject_of(bundle.name).slice_axis, slices)
+        return torch.randn(1, self._channels(bundle), *size)
+
+    def content(self, name: str) -> Any:
+        """What this id of the config stands for."""
+        bundle = Bundle(self.root)
+        with bundle.importable():
+            return self._parser(bundle).get_parsed_content(name)
 
     def _parser(self, bundle: Bundle) -> ConfigParser:
         parser = ConfigParser()
         parser.read_config([str(bundle.configs / f"{CONFIG}.json"), *self.overlays])
+        parser.update(dict(self.overrides))
         return parser
 
-    def _network(self, bundle: Bundle) -> nn.Module:
+    def _network(self, bundle: Bundle, definition: str = "network_def") -> nn.Module:
         with bundle.importable():
-            network: nn.Module = self._parser(bundle).get_parsed_content("network_def")
+            network: nn.Module = self._parser(bundle).get_parsed_content(definition)
         if self.ckpt_path is None:
             draw_weights(network)
         else:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
+from benchmarks.contestants import subject_of
 from benchmarks.measuring import resident
 from benchmarks.reporting import aligned
 from benchmarks.setting import Setting
@@ -23,12 +25,14 @@ class VolumeMemory:
         peak: on CUDA what PyTorch allocated there, else the resident set of the process.
         before: the same when network and volume were there and nothing had run.
         result: of the translated volume, which is on the CPU.
+        way: it was translated.
     """
 
     slices: int
     peak: float
     before: float
     result: float
+    way: str = "as configured"
 
     @property
     def added(self) -> float:
@@ -37,12 +41,15 @@ class VolumeMemory:
 
 
 def volume_memories(setting: Setting, slices: Sequence[int]) -> list[VolumeMemory]:
-    """Translate a volume of each size by the bundle's own inferer, each in a fresh process."""
+    """Translate a volume of each size by the bundle's own inferer in each of its ways, each in a fresh process."""
     spawn = multiprocessing.get_context("spawn")
     memories = []
     for count in slices:
-        with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as process:
-            memories.append(process.submit(volume_memory, setting, count).result())
+        for way, ids in subject_of(Path(setting.root).name).volumes.items():
+            arranged = replace(setting, overrides=(*ids.items(), *setting.overrides))
+            with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as process:
+                memory = process.submit(volume_memory, arranged, count).result()
+            memories.append(replace(memory, way=way))
     return memories
 
 
@@ -63,9 +70,9 @@ def volume_memory(setting: Setting, slices: int) -> VolumeMemory:
 
 def volume_table(memories: Sequence[VolumeMemory]) -> str:
     """A row for each volume."""
-    header = ["slices", "GB at the peak", "network and volume", "result", "beyond"]
+    header = ["way", "slices", "GB at the peak", "network and volume", "result", "beyond"]
     rows = [
-        [str(each.slices), *(f"{number:.3f}" for number in (each.peak, each.before, each.result, each.added))]
+        [each.way, str(each.slices), *(f"{number:.3f}" for number in (each.peak, each.before, each.result, each.added))]
         for each in memories
     ]
     return aligned([header, *rows])

@@ -126,6 +126,12 @@ def test_several_samples_give_their_mean_and_standard_deviation(num_samples: int
     torch.testing.assert_close(found, torch.cat([samples.mean(dim=0), samples.std(dim=0)], dim=1))
 
 
+@sharing
+def test_each_sample_has_noise_of_its_own(shared_noise: bool) -> None:
+    found = NoisePredictionInferer(FEW, num_samples=2, shared_noise=shared_noise)(torch.zeros(2, 1, 6, 6), Denoiser())
+    assert found[:, 1].mean() > 0.01
+
+
 def test_several_channels_may_be_made_of_any_number() -> None:
     network = Denoiser(channels=3)
     assert NoisePredictionInferer(FEW, channels=3)(torch.rand(2, 1, 4, 4), network).shape == (2, 3, 4, 4)

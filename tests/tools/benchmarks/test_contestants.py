@@ -21,7 +21,15 @@ def test_ours_runs_at_every_batch_size_in_every_way() -> None:
     ours = line_up("ct_mr_syndiff_translation", (1, 8))[1:]
     assert [(each.batch, each.channels_last, each.amp) for each in ours] == [
         (1, False, False), (8, False, False), (1, True, False), (8, True, False), (1, False, True), (8, False, True),
+        (1, True, True), (8, True, True),
     ]  # fmt: skip
+
+
+def test_of_md_dga_the_slice_net_is_measured_at_its_published_size() -> None:
+    subject = subject_of("ct_mr_mddga_translation")
+    assert (subject.definition, subject.resolution, subject.slices) == ("slices_def", (224, 168), 160)
+    first, *_ = line_up("ct_mr_mddga_translation", subject.batches)
+    assert (first.name, first.batch, first.amp) == ("published operators", 1, False)
 
 
 def test_a_bundle_without_an_entry_is_measured_against_itself() -> None:

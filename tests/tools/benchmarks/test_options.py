@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.options import count, counts, device, file, flag, listed
+from benchmarks.options import count, counts, device, file, flag, ids, listed
 from transmodal.errors import InputError
 
 
@@ -39,6 +39,13 @@ def test_one_number_is_not_two() -> None:
 def test_a_word_is_no_flag(value: object) -> None:
     with pytest.raises(InputError, match=r"--quality: found .*; wanted True or False"):
         flag("quality", value)  # type: ignore[arg-type]
+
+
+def test_ids_are_a_mapping() -> None:
+    assert ids("override", {"slab": None, "seed": 1}) == (("slab", None), ("seed", 1))
+    assert ids("override", None) == ()
+    with pytest.raises(InputError, match=r"--override: found 'slab'; wanted ids of the config and their values"):
+        ids("override", "slab")  # type: ignore[arg-type]
 
 
 def test_the_device_is_one_that_is_there() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmarks.measuring import Contestant, Result
-from benchmarks.reporting import aligned, circumstances, commit, machine, rows_of, speed_table
+from benchmarks.reporting import aligned, circumstances, commit, gains, machine, rows_of, speed_table
 from benchmarks.setting import Setting
 
 RESULTS = [
@@ -56,6 +56,15 @@ def test_the_table_has_a_line_per_row_under_a_header() -> None:
 
 def test_of_volumes_it_counts_volumes() -> None:
     assert "volumes/s" in speed_table(rows((96, 96, 64)))
+
+
+def test_gains_are_over_ours_in_float32_and_told_by_arithmetic() -> None:
+    times = [("ours", 1, False, 400.0), ("ours, channels_last", 4, False, 1000.0), ("ours", 4, True, 500.0)]
+    results = [Result(Contestant(name, batch, amp=amp), (taken,), 0.0, 0.4, 1.0) for name, batch, amp, taken in times]
+    assert gains(rows_of([RESULTS[0], *results], "SUNet", (8, 8))) == (
+        "at best, over ours in float32 in batches of 1: float32 1.60 times (ours, channels_last, batches of 4); "
+        "bf16 autocast 3.20 times (ours, batches of 4)."
+    )
 
 
 def test_columns_are_aligned_numbers_to_the_right() -> None:

@@ -70,6 +70,34 @@ def test_of_mu_diff_both_denoisers_are_measured(root: Path) -> None:
     assert 0 < difference.abs().max() < 1e-5
 
 
+@torch.no_grad()
+def test_of_md_dga_no_more_than_the_slice_net_is_built(root: Path) -> None:
+    bundle = root / "bundles/ct_mr_mddga_translation"
+    setting = Setting(str(bundle), resolution=(13, 16), overlays=(str(bundle / "configs/small.json"),))
+    network, inputs = setting(2)
+    assert not {"autoencoder", "volume"} & {name for name, _ in network.named_children()}
+    assert {name: tuple(value.shape) for name, value in inputs.items()} == {
+        "image": (2, 1, 13, 16), "noisy": (2, 1, 13, 16), "timesteps": (2,),
+    }  # fmt: skip
+    reference, *_ = line_up(bundle.name, (1,))
+    difference = reference.ready(network, inputs)() - network(**inputs)[:1]
+    assert 0 < difference.abs().max() < 1e-5
+
+
+def test_slices_of_md_dga_are_numbered_by_the_first_axis(root: Path) -> None:
+    setting = Setting(str(root / "bundles/ct_mr_mddga_translation"), resolution=(12, 16))
+    assert setting.volume(8).shape == (1, 1, 8, 12, 16)
+
+
+def test_overrides_stand_over_the_config_and_its_overlays(root: Path) -> None:
+    bundle = root / "bundles/ct_mr_mddga_translation"
+    overlays = (str(bundle / "configs/small.json"),)
+    assert Setting(str(bundle), (8, 8), overlays=overlays).content("embedding_dim") == 4
+    assert (
+        Setting(str(bundle), (8, 8), overlays=overlays, overrides=(("embedding_dim", 3),)).content("embedding_dim") == 3
+    )
+
+
 def test_volumes_are_translated_by_the_bundles_own_inferer(tiny: Path) -> None:
     setting = Setting(str(tiny), resolution=(5, 7))
     network, inferer = setting.for_volumes()
