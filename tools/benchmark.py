@@ -120,7 +120,6 @@ def main(
 
     Memory of volumes needs no weights either; beyond the volume itself it should not grow with the slices:
     tools/benchmark.py brain_mri_mudiff_synthesis --slices 20,155 --overlay configs/small.json --resolution 64,64
-    tools/benchmark.py ct_mr_mddga_translation --slices 160
 
     Args:
         bundle: folder or name of a bundle.
