@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from tests.bundles.conftest import Trained
-from tests.bundles.tiny import BUNDLES, SPLIT, TINY, Direction, files_below, run
+from tests.bundles.tiny import BUNDLES, SPLIT, TINY, Direction, Stage, files_below, of_every_training, run
 from transmodal.errors import InputError
 
 Change = Callable[[Path], None]
@@ -109,7 +109,9 @@ COMMANDS = (
 
 
 def named(value: Any) -> str:
-    return value.name
+    if isinstance(value, tuple):
+        return "-".join(map(named, value))
+    return value if isinstance(value, str) else getattr(value, "name", None) or value.config
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,11 @@ class Attempt:
 
     trained: Trained
     folder: Path
+
+    @property
+    def training(self) -> str:
+        """The config of the training that ``trained`` is of."""
+        return self.trained.config
 
     @property
     def direction(self) -> Direction:
@@ -131,10 +138,19 @@ class Attempt:
         """A file of the case that is translated or trained on."""
         return self.data / "phantom_000" / f"{modality}.nii.gz"
 
+    def first_of(self, config: str) -> Path:
+        """The file of that case which a config reads first."""
+        reads = TINY[self.trained.bundle.name].reads if config == "train" else None
+        folder, modality = reads or ("data", self.direction.sources[0])
+        return self.folder / folder / "phantom_000" / f"{modality}.nii.gz"
+
     def refusal(self, config: str, **ids: Any) -> InputError:
         """Run, and return the one error of ours in what the user then sees."""
         files = {"dataset_dir": self.data, "output_dir": self.folder / "output", "ckpt_path": self.trained.weights}
-        if config == "train":
+        if config.startswith("train"):
+            files |= {
+                key: self.folder / key if key.endswith("_dir") else made for key, made in self.trained.made.items()
+            }
             files["ckpt_path"] = self.folder / "output" / "models" / "model.pt"
         given = {**{key: str(path) for key, path in files.items()}, **self.direction.ids, **ids}
         with pytest.raises(Exception) as caught:  # noqa: PT011  MONAI wraps errors in RuntimeError or leaves them
@@ -155,7 +171,19 @@ def chain(error: BaseException | None) -> list[BaseException]:
     return [] if error is None else [error, *chain(error.__cause__)]
 
 
+def reads_made(bundle: Path, config: str) -> bool:
+    """Whether a training starts from images that an earlier stage made."""
+    return config == "train" and TINY[bundle.name].reads is not None
+
+
 WITH_IMAGES = [path for path in BUNDLES if path.name in TINY and TINY[path.name].directions]
+
+
+TRAININGS = [(bundle, config) for bundle, config in of_every_training() if bundle in WITH_IMAGES]
+BEFORE = [(bundle, stage) for bundle in WITH_IMAGES for stage in TINY[bundle.name].before]
+TRAINED_ON = [  # what a stage of ours has written is spoilt by no other kind of file
+    (each, bad) for each in TRAININGS for bad in UNREADABLE if bad.name != "colour" or not reads_made(*each)
+]
 
 
 @pytest.fixture(scope="session", params=WITH_IMAGES, ids=named)
@@ -164,10 +192,31 @@ def bundle(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
+@pytest.fixture(scope="session", params=TRAININGS, ids=lambda param: f"{param[0].name}-{param[1]}")
+def training(request: pytest.FixtureRequest, train_once: Callable[[Path], Trained]) -> Trained:
+    """Each training of each of these bundles."""
+    bundle, config = request.param
+    return train_once(bundle).stages.get(config) or train_once(bundle)
+
+
 @pytest.fixture
 def attempt(trained: Trained, tmp_path: Path) -> Attempt:
-    shutil.copytree(trained.data, tmp_path / "data")
-    return Attempt(trained, tmp_path)
+    return Attempt(with_copies(trained, tmp_path), tmp_path)
+
+
+@pytest.fixture
+def lesson(training: Trained, tmp_path: Path) -> Attempt:
+    """The same for each training of each bundle that makes images."""
+    return Attempt(with_copies(training, tmp_path), tmp_path)
+
+
+def with_copies(trained: Trained, folder: Path) -> Trained:
+    """Copy the data, and the images that earlier stages made of them, so that they can be spoilt."""
+    shutil.copytree(trained.data, folder / "data")
+    for key, made in trained.made.items():
+        if key.endswith("_dir"):
+            shutil.copytree(made, folder / key)
+    return trained
 
 
 @pytest.fixture
@@ -176,8 +225,8 @@ def one_case(attempt: Attempt) -> Attempt:
     return attempt
 
 
-def assert_says(error: InputError, bad: Bad, attempt: Attempt) -> None:
-    assert bad.wrong.format(source=attempt.direction.sources[0]) in error.where
+def assert_says(error: InputError, bad: Bad, source: str = "") -> None:
+    assert bad.wrong.format(source=source) in error.where
     assert bad.found in error.found
     assert bad.wanted in error.wanted
     assert bad.remedy in error.remedy
@@ -186,35 +235,61 @@ def assert_says(error: InputError, bad: Bad, attempt: Attempt) -> None:
 @pytest.mark.parametrize("bad", UNREADABLE, ids=named)
 def test_inference_refuses_an_image(bad: Bad, one_case: Attempt) -> None:
     bad.change(one_case.file(one_case.direction.sources[0]))
-    assert_says(one_case.refusal("inference"), bad, one_case)
+    assert_says(one_case.refusal("inference"), bad, one_case.direction.sources[0])
     assert one_case.written() == []
 
 
-@pytest.mark.parametrize("bad", UNREADABLE, ids=named)
-def test_training_refuses_an_image_before_it_starts(bad: Bad, attempt: Attempt) -> None:
-    bad.change(attempt.file(attempt.direction.sources[0]))
-    assert_says(attempt.refusal("train"), bad, attempt)
+@pytest.mark.parametrize(("training", "bad"), TRAINED_ON, indirect=["training"], ids=named)
+def test_training_refuses_an_image_before_it_starts(bad: Bad, lesson: Attempt) -> None:
+    image = lesson.first_of(lesson.training)
+    bad.change(image)
+    assert_says(lesson.refusal(lesson.training), bad, image.name.partition(".")[0])
+    assert lesson.written() == []
+
+
+def test_training_refuses_a_validation_image_before_it_starts(lesson: Attempt) -> None:
+    """The second case validates, here after two epochs; found only then, its fault would have cost all that time."""
+    bad = lesson.data / "phantom_001" / f"{lesson.direction.target}.nii.gz"
+    voxels(with_nan)(bad)
+    assert lesson.refusal(lesson.training, constant_epochs=2, val_interval=2).where == str(bad)
+    assert lesson.written() == []
+
+
+@pytest.mark.parametrize(("bundle", "stage"), BEFORE, ids=named)
+def test_training_without_what_an_earlier_stage_makes_says_how_to_make_it(
+    bundle: Path, stage: Stage, train_once: Callable[[Path], Trained], tmp_path: Path
+) -> None:
+    attempt = Attempt(with_copies(train_once(bundle), tmp_path), tmp_path)
+    error = attempt.refusal("train", **{stage.makes: "/nowhere"})
+    assert "/nowhere" in error.where
+    assert error.found == "no such file"
+    assert f"'configs/{stage.config}.json']" in error.remedy
     assert attempt.written() == []
 
 
-def test_training_refuses_a_validation_image_before_it_starts(attempt: Attempt) -> None:
-    """The second case validates, here after two epochs; found only then, its fault would have cost all that time."""
-    bad = attempt.data / "phantom_001" / f"{attempt.direction.target}.nii.gz"
-    voxels(with_nan)(bad)
-    assert attempt.refusal("train", constant_epochs=2, val_interval=2).where == str(bad)
+@pytest.mark.parametrize(("bundle", "stage"), [each for each in BEFORE if not each[1].trains], ids=named)
+def test_a_stage_that_translates_says_which_training_makes_its_weights(
+    bundle: Path, stage: Stage, train_once: Callable[[Path], Trained], tmp_path: Path
+) -> None:
+    stages = TINY[bundle.name].before
+    maker = stages[stages.index(stage) - 1].config
+    attempt = Attempt(with_copies(train_once(bundle), tmp_path), tmp_path)
+    error = attempt.refusal(stage.config, ckpt_path="/nowhere/model.pt")
+    assert error.where == "/nowhere/model.pt"
+    assert f"'configs/{maker}.json']" in error.remedy
     assert attempt.written() == []
 
 
 @pytest.mark.parametrize("bad", COMMANDS, ids=named)
 def test_inference_refuses_a_command(bad: Bad, one_case: Attempt) -> None:
-    assert_says(one_case.refusal("inference", **bad.ids), bad, one_case)
+    assert_says(one_case.refusal("inference", **bad.ids), bad)
     assert one_case.written() == []
 
 
 @pytest.mark.parametrize("bad", COMMANDS[:2], ids=named)
-def test_training_refuses_a_command(bad: Bad, attempt: Attempt) -> None:
-    assert_says(attempt.refusal("train", **bad.ids), bad, attempt)
-    assert attempt.written() == []
+def test_training_refuses_a_command(bad: Bad, lesson: Attempt) -> None:
+    assert_says(lesson.refusal(lesson.training, **bad.ids), bad)
+    assert lesson.written() == []
 
 
 @pytest.mark.parametrize("config", ["inference", "evaluate", "train"])

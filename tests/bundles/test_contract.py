@@ -28,6 +28,13 @@ STAGES = ("evaluate", "multi_gpu_train", "train_")
 OF_BOTH = [
     (path, name) for path, name in CONFIGS if Bundle(path).base_of(name) == "train" and not name.startswith(STAGES)
 ]
+IN_SMALL = {
+    "properties_of_training": "train",
+    "properties_of_inference": "inference",
+    "properties_of_evaluation": "evaluate",
+    "ckpt_export": "inference",
+}
+"""Checks that make parts of a config and need not make them as large as they are published."""
 WRITTEN_BY_RUNS = {
     "split.json",
     "dataset.json",
@@ -53,8 +60,10 @@ def test_every_bundle_has_a_row_of_tiny_overrides() -> None:
 
 @pytest.mark.parametrize("check", RUNNING, ids=lambda check: check.__name__)
 def test_the_parts_of_every_bundle_keep_their_promises(check: Check, trained: Trained) -> None:
-    """At full size, on phantoms; only the check of models/model.pt may be skipped, since weights are not tracked."""
-    (finding,) = run_checks(Bundle(trained.bundle, schema=SCHEMA, data=trained.data), [check])
+    """On phantoms; only the check of models/model.pt may be skipped, since weights are not tracked."""
+    config = IN_SMALL.get(check.__name__)
+    ids = TINY[trained.bundle.name].ids_of(config) if config else {}
+    (finding,) = run_checks(Bundle(trained.bundle, schema=SCHEMA, data=trained.data, ids=ids), [check])
     assert finding.status == "ok" or (check.__name__, finding.status) == ("weights", "skipped"), finding
 
 
@@ -66,13 +75,20 @@ def test_the_image_is_the_first_parameter_of_the_network(bundle: Path) -> None:
 @pytest.mark.parametrize(("bundle", "config"), CONFIGS, ids=named)
 def test_no_id_of_a_config_is_without_use(bundle: Path, config: str) -> None:
     """An id that nothing refers to is a slip of the pen: an overlay with it changes nothing."""
-    base = Bundle(bundle).base_of(config)
-    below = text_of(bundle, base) if base else {}
-    if base:  # what sizes a training may also say what evaluation needs
-        below = text_of(bundle, "evaluate") | below
     overlay = text_of(bundle, config)
-    used = set(re.findall(r"[@%]([A-Za-z_]\w*)", json.dumps(below | overlay))) | READ_FROM_OUTSIDE | below.keys()
+    below = [text_of(bundle, name) for name in below_of(bundle, config)]
+    above = [text_of(bundle, name) for path, name in CONFIGS if path == bundle and config in below_of(path, name)]
+    used = set(re.findall(r"[@%]([A-Za-z_]\w*)", json.dumps([overlay, *below, *above]))) | READ_FROM_OUTSIDE
+    used |= {key for each in below for key in each}
     assert [key for key in overlay if key.lstrip("+").partition("#")[0] not in used] == []
+
+
+def below_of(bundle: Path, config: str) -> set[str]:
+    """Configs that one is laid over: those its name tells; one of sizes also over stages, inference and evaluation."""
+    view = Bundle(bundle)
+    stack = {Path(path).stem for path in view.stack(config)}
+    sizes = view.base_of(config) == "train" and not config.startswith(STAGES)
+    return (stack | ({"inference", "evaluate", *view.stages} if sizes else set())) - {config}
 
 
 def test_a_model_card_names_only_configs_that_there_are(bundle: Path) -> None:
@@ -84,7 +100,8 @@ def test_a_model_card_names_only_configs_that_there_are(bundle: Path) -> None:
 
 @pytest.mark.parametrize(("bundle", "overlay"), OF_BOTH, ids=named)
 def test_an_overlay_of_training_makes_the_same_network_in_inference(bundle: Path, overlay: str) -> None:
-    trained, loaded = (network_def(bundle, name, overlay).state_dict() for name in ("train", "inference"))
+    with torch.device("meta"):  # shapes alone
+        trained, loaded = (network_def(bundle, name, overlay).state_dict() for name in ("train", "inference"))
     assert {name: value.shape for name, value in trained.items()} == {
         name: value.shape for name, value in loaded.items()
     }

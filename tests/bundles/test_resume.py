@@ -18,23 +18,24 @@ EVENTS = "events.out.tfevents"
 
 
 class Place:
-    """A folder in which a bundle is trained, anew or again.
+    """A folder in which a stage of a bundle is trained, anew or again.
 
     Args:
-        trained: gives the bundle and its data.
+        training: gives the bundle, its stage and the data.
         folder: what the training writes.
     """
 
-    def __init__(self, trained: Trained, folder: Path) -> None:
-        self.bundle, self.data, self.folder = trained.bundle, trained.data, folder
+    def __init__(self, training: Trained, folder: Path) -> None:
+        self.training, self.folder = training, folder
         self.weights = folder / "models" / "model.pt"
         self.state, self.split = (folder / "output" / name for name in (STATE, SPLIT))
 
     def train(self, epochs: int, **ids: Any) -> None:
         """Train until so many epochs of a schedule for two are complete."""
-        files = {"output_dir": str(self.state.parent), "ckpt_path": str(self.weights), "dataset_dir": str(self.data)}
+        files = {"output_dir": str(self.state.parent), "ckpt_path": str(self.weights)}
+        files |= {"dataset_dir": str(self.training.data), **self.training.made}
         length = {"train#trainer#max_epochs": epochs, "constant_epochs": 1, "decay_epochs": 1}
-        run(self.bundle, "train", **files, **length, **ids)
+        run(self.training.bundle, self.training.config, **files, **length, **ids)
 
     def saved(self) -> dict[str, Any]:
         return torch.load(self.state, weights_only=True)
@@ -52,17 +53,17 @@ def disturb() -> None:
 
 
 @pytest.fixture(scope="session")
-def straight(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def straight(training: Trained, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Two epochs in one go."""
-    place = Place(trained, tmp_path_factory.mktemp("straight"))
+    place = Place(training, tmp_path_factory.mktemp("straight"))
     place.train(2)
     return place
 
 
 @pytest.fixture(scope="session")
-def resumed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def resumed(training: Trained, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """One epoch, and with a new workflow another one."""
-    place = Place(trained, tmp_path_factory.mktemp("resumed"))
+    place = Place(training, tmp_path_factory.mktemp("resumed"))
     place.train(1)
     disturb()
     place.train(2)
@@ -81,18 +82,18 @@ def test_a_resumed_training_keeps_its_split(straight: Place, resumed: Place) -> 
     assert resumed.split.read_bytes() == straight.split.read_bytes()
 
 
-def test_the_comparison_sees_a_training_of_another_seed(straight: Place, trained: Trained, tmp_path: Path) -> None:
-    other = Place(trained, tmp_path)
+def test_the_comparison_sees_a_training_of_another_seed(straight: Place, training: Trained, tmp_path: Path) -> None:
+    other = Place(training, tmp_path)
     other.train(2, seed=1)
     with pytest.raises(AssertionError):
         assert_same(other.saved(), straight.saved())
 
 
-def test_better_weights_of_an_earlier_epoch_are_not_replaced(trained: Trained, tmp_path: Path) -> None:
-    place = Place(trained, tmp_path)
+def test_better_weights_of_an_earlier_epoch_are_not_replaced(training: Trained, tmp_path: Path) -> None:
+    place = Place(training, tmp_path)
     place.train(1)
     first, saved = place.weights.read_bytes(), place.saved()
-    unbeatable = TINY[trained.bundle.name].unbeatable
+    unbeatable = TINY[training.bundle.name].unbeatable
     saved["state"]["best"]["best"] = unbeatable
     torch.save(saved, place.state)
     place.train(2)
@@ -101,9 +102,9 @@ def test_better_weights_of_an_earlier_epoch_are_not_replaced(trained: Trained, t
 
 
 def test_a_finished_training_leaves_every_file_as_it_was(
-    trained: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    training: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = Place(trained, tmp_path)
+    place = Place(training, tmp_path)
     place.train(1)
     before, times = place.files(), modified(place.folder)
     disturb()

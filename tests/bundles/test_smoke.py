@@ -65,26 +65,35 @@ def translate(trained: Trained, direction: Direction, data: Path, output: Path) 
     return result
 
 
-def test_training_takes_two_iterations_and_changes_every_weight(trained: Trained) -> None:
-    assert trained.iterations == 2
-    after = torch.load(trained.weights, weights_only=True)
-    assert list(after) == list(trained.before)
+def test_training_takes_two_iterations_and_changes_every_weight(training: Trained) -> None:
+    assert training.iterations == 2
+    after = torch.load(training.weights, weights_only=True)
+    assert list(after) == list(training.before)
     assert all(bool(value.isfinite().all()) for value in after.values())
     # a bias before an instance norm has no gradient but rounding, so weights alone have to move
-    still = [name for name, value in after.items() if value.ndim > 1 and torch.equal(value, trained.before[name])]
-    assert still == []
+    still = [name for name, value in after.items() if value.ndim > 1 and torch.equal(value, training.before[name])]
+    assert [name for name in still if not name.startswith(training.kept)] == []
 
 
-def test_beside_the_weights_there_is_nothing_but_the_range_of_their_training(trained: Trained) -> None:
-    config = (trained.bundle / "configs" / "train.json").read_text(encoding="utf-8")
+def test_the_last_stage_keeps_what_the_stages_before_made(trained: Trained) -> None:
+    """A bundle of one stage keeps nothing."""
+    after = torch.load(trained.weights, weights_only=True)
+    for part in trained.kept:
+        saved = torch.load(trained.made[f"{part.removesuffix('.')}_path"], weights_only=True)
+        assert saved.keys() == {name.removeprefix(part) for name in after if name.startswith(part)}
+        assert all(torch.equal(after[part + name], value) for name, value in saved.items())
+
+
+def test_beside_the_weights_there_is_nothing_but_the_range_of_their_training(training: Trained) -> None:
+    config = (training.bundle / "configs" / "train.json").read_text(encoding="utf-8")
     ranges = ["trained_range.json"] if "TrainedRangeWriter" in config else []
-    assert list(files_below(trained.weights.parent)) == ["model.pt", *ranges]
+    assert list(files_below(training.weights.parent)) == ["model.pt", *ranges]
     for name in ranges:
-        assert TrainedRange.load(trained.weights.with_name(name)).modalities.keys() == {"ct", "mr"}
+        assert TrainedRange.load(training.weights.with_name(name)).modalities.keys() == {"ct", "mr"}
 
 
-def test_training_writes_down_its_split_and_its_state(trained: Trained) -> None:
-    assert {SPLIT, STATE} <= set(files_below(trained.output))
+def test_training_writes_down_its_split_and_its_state(training: Trained) -> None:
+    assert {SPLIT, STATE} <= set(files_below(training.output))
 
 
 @each(ALL)

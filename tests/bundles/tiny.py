@@ -17,7 +17,6 @@ from contract import Bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parent for path in ROOT.glob("bundles/*/configs"))
-NOT_TRAINING = ("inference", "evaluate")
 SPLIT, STATE = "split.json", "resume.pt"
 """What a training leaves in ``output_dir``: which cases it used for what, and what it resumes from."""
 
@@ -41,6 +40,25 @@ class Direction:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A config that runs before train.json and makes what later ones read.
+
+    Args:
+        config: its name.
+        makes: the id by which the others find what it makes: a file of weights, or a folder of images by case.
+        ids: what differs from the last training, so that an epoch has two iterations.
+    """
+
+    config: str
+    makes: str
+    ids: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def trains(self) -> bool:
+        return self.config.startswith("train")
+
+
+@dataclass(frozen=True)
 class Tiny:
     """How a bundle becomes small enough to train in a second.
 
@@ -55,6 +73,8 @@ class Tiny:
         slices: whether it also translates a single slice.
         deviation: whether it writes a map of its uncertainty beside every image.
         unbeatable: a value of the validation metric that no training reaches.
+        before: stages that run before train.json, in this order.
+        reads: of train.json, the id of the folder and the modality of the images that it starts from.
     """
 
     network: Mapping[str, Any]
@@ -66,6 +86,14 @@ class Tiny:
     slices: bool = True
     deviation: bool = False
     unbeatable: float = -1.0
+    before: tuple[Stage, ...] = ()
+    reads: tuple[str, str] | None = None
+
+    def ids_of(self, config: str) -> dict[str, Any]:
+        """What makes one config small."""
+        trains = config.startswith("train")
+        stage = next((dict(stage.ids) for stage in self.before if stage.config == config), {})
+        return {**self.network, **(self.training if trains else {}), **stage}
 
 
 TINY = {
@@ -216,6 +244,43 @@ TINY = {
         slices=False,
         deviation=True,
     ),
+    "ct_mr_mddga_translation": Tiny(
+        network={
+            "grid": [24, 24, 24],
+            "pixdim": [-1.0, 12.0, 12.0],
+            "embedding_dim": 2,
+            "num_embeddings": 8,
+            "autoencoder_channels": [4, 8],
+            "autoencoder_blocks": 1,
+            "slice_channels": 8,
+            "volume_channels": 8,
+            "channel_mult": [1, 2],
+            "attention": [False, True],
+            "norm_groups": 4,
+            "slice_batch": 16,
+            "num_steps": 2,
+        },
+        training={
+            "batch_size": 1,
+            "max_epochs": 2,
+            "val_interval": 1,
+            "validation_steps": 2,
+            "learning_rate": 0.02,
+            "ema_decay": 0.0,
+        },
+        directions=(Direction(("ct",), "mr"),),
+        phantoms={"shape": (24, 26, 12), "modalities": ("ct", "mr", "mask")},
+        unknown={"source": "pet"},
+        comparable={
+            "optimizer": {"_target_": "torch.optim.SGD", "params": "$@trained.parameters()", "lr": 0.01},
+        },
+        before=(
+            Stage("train_autoencoder", "autoencoder_path", {"max_epochs": 1}),
+            Stage("train_slices", "slices_path", {"max_epochs": 1, "batch_size": 32}),
+            Stage("inference_slices", "slices_dir"),
+        ),
+        reads=("slices_dir", "mr"),
+    ),
 }
 """One row per bundle, by its name."""
 
@@ -226,6 +291,16 @@ WRITTEN = {
     "mask": (np.uint8, 0, 1),
 }
 """Of each modality that is made: type in the file, bounds of its values in HU or on the documented scale."""
+
+
+def of_every_training() -> list[tuple[Path, str]]:
+    """Each bundle with the config of each of its trainings, the last one train.json."""
+    return [
+        (bundle, config)
+        for bundle in BUNDLES
+        if bundle.name in TINY
+        for config in [*(stage.config for stage in TINY[bundle.name].before if stage.trains), "train"]
+    ]
 
 
 def of_every_direction() -> list[tuple[Path, Direction]]:
@@ -246,13 +321,11 @@ def run(bundle: Path, config: str, **ids: Any) -> ConfigWorkflow:
 
 def prepared(bundle: Path, config: str, **ids: Any) -> ConfigWorkflow:
     """The workflow of a config in small, initialized and not yet run; nothing of it is made."""
-    row = TINY[bundle.name]
-    training = config not in NOT_TRAINING
     workflow = ConfigWorkflow(
         config_file=Bundle(bundle).stack(config),
-        workflow_type="train" if training else "infer",
+        workflow_type="train" if config.startswith("train") else "infer",
         logging_file=False,
-        **{"bundle_root": str(bundle), "device": "cpu", **row.network, **(row.training if training else {}), **ids},
+        **{"bundle_root": str(bundle), "device": "cpu", **TINY[bundle.name].ids_of(config), **ids},
     )
     with importable(bundle):
         workflow.initialize()

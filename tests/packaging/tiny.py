@@ -24,6 +24,11 @@ BIAS = "segmenter.head.bias"
 GAINS = {"ct": 0.5, "mr": -0.25}
 SMALL = {
     "channels": 4,
+    "channel_mult": [1, 2],
+    "attention": [False, True],
+    "latent_dim": 4,
+    "style_dim": 8,
+    "stem_style_dim": 8,
     "num_blocks": 1,
     "critic_channels": 4,
     "critic_depth": 3,
@@ -34,6 +39,16 @@ SMALL = {
     "layers": [1, 1, 2, 1],
     "widths": [4, 4, 8, 8],
     "aspp_channels": 8,
+    "grid": [24, 24, 24],
+    "pixdim": [4.0, 4.0, -1.0],
+    "num_embeddings": 8,
+    "autoencoder_channels": [4, 8],
+    "autoencoder_blocks": 1,
+    "slice_channels": 8,
+    "volume_channels": 8,
+    "norm_groups": 4,
+    "num_steps": 2,
+    "validation_steps": 2,
 }
 
 
@@ -68,11 +83,14 @@ def write_cases(folder: Path, *names: str, shape: tuple[int, int, int] = (6, 8, 
 
 
 def shrink(bundle: Path, folder: Path) -> Path:
-    """A copy of a bundle of this checkout, its networks so small that they run in a moment, with random weights."""
+    """A copy of a bundle of this checkout, its networks so small that they run in a moment, with random weights.
+
+    Where a training starts from parts of the network, they have weights too, as after the stages that train them.
+    """
     copy = folder / bundle.name
     shutil.copytree(bundle, copy, ignore=shutil.ignore_patterns("__pycache__", "models", "output", "data", "eval"))
     for name in ("inference", "train"):
-        edit(copy, name, lambda config: config.update({key: SMALL[key] for key in config.keys() & SMALL.keys()}))
+        edit(copy, name, make_small)
     view = Bundle(copy)
     with view.importable():
         # some networks start at a constant output, which would make every consumer agree
@@ -80,7 +98,15 @@ def shrink(bundle: Path, folder: Path) -> Path:
         if BIAS in state:  # or every pixel would be background
             state[BIAS] = state[BIAS] + torch.tensor([0.0, 0.2])
         save_weights(state, copy / "models" / "model.pt")
+    for part in view.parts:
+        weights = {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
+        save_weights(weights, copy / "models" / f"{part}.pt")
     return copy
+
+
+def make_small(config: dict[str, Any]) -> None:
+    """Replace the sizes that a config states; those that it computes follow."""
+    config.update({key: size for key, size in SMALL.items() if key in config and not isinstance(config[key], dict)})
 
 
 def edit(bundle: Path, name: str, change: Callable[[dict[str, Any]], Any]) -> None:

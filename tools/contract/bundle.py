@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,12 +34,19 @@ class Bundle:
         root: the folder that holds ``configs/``.
         schema: schema file for its metadata instead of the published one.
         data: dataset to make the parts of its configs with, in the layout of users' data.
+        ids: what stands over its configs when parts are made of them, such as sizes that take no time.
     """
 
-    def __init__(self, root: str | Path, schema: Path | None = None, data: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        schema: Path | None = None,
+        data: Path | None = None,
+        ids: Mapping[str, Any] | None = None,
+    ) -> None:
         self.root = Path(root).resolve()
         self.name = self.root.name
-        self.schema, self.data = schema, data
+        self.schema, self.data, self.ids = schema, data, dict(ids or {})
 
     @property
     def configs(self) -> Path:
@@ -80,10 +87,20 @@ class Bundle:
         """Name of the config that ``name`` is laid over, or None for a config that stands alone."""
         if name.startswith("evaluate_"):
             return "evaluate"
-        if name != "inference" and name.endswith(("evaluate", "inference")):
+        if name != "inference" and (name.startswith("inference_") or name.endswith(("evaluate", "inference"))):
             return "inference"
         alone = name in ("train", "inference") or (not name.startswith("train_") and "network_def" in self.read(name))
         return None if alone else "train"
+
+    @cached_property
+    def stages(self) -> list[str]:
+        """Names of the overlays that train parts of the network, on which train.json alone then builds."""
+        return [name for name in self.config_names() if name.startswith("train_")]
+
+    @cached_property
+    def parts(self) -> list[str]:
+        """Parts of the network whose weights train.json starts from, by its ids ``<part>_path``."""
+        return [key.removesuffix("_path") for key in self.read("train") if key.endswith("_path") and key != "ckpt_path"]
 
     def stack(self, name: str) -> list[str]:
         """Config files to read, in order, so that the config ``name`` is complete."""

@@ -14,7 +14,7 @@ from typing import Any
 from contract.bundle import Bundle, Check, describe
 from format_json import format_text
 
-BUDGETS = {"inference": 180, "evaluate": 150, "train": 385}
+BUDGETS = {"inference": 210, "evaluate": 150, "train": 420}
 OVERLAY_BUDGET = 80
 LONGEST_EXPRESSION = 80
 HEAD = ("_desc_", "imports", "bundle_root", "device", "dataset_dir", "output_dir", "ckpt_path")
@@ -147,6 +147,8 @@ def overlays(bundle: Bundle) -> Iterator[str]:
                 yield f"{name}.json repeats '{key}' of {base}.json"
             if name == "evaluate" and key in {"network_def", "network", "preprocessing", "inferer"}:
                 yield f"evaluate.json defines '{key}' anew; an evaluation runs what inference runs"
+            if name in bundle.stages and key in {"network_def", "preprocessing"}:
+                yield f"{name}.json defines '{key}' anew; every stage trains for the same inference"
 
 
 def references(bundle: Bundle) -> Iterator[str]:

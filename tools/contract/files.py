@@ -93,10 +93,14 @@ def core_version(bundle: Bundle) -> Iterator[str]:
 
 
 def weights_folder(bundle: Bundle) -> Iterator[str]:
-    """models/ holds model.pt alone: Label offers every .pt to its users, Deploy prefers a model.ts, stale or not."""
+    """models/ holds model.pt and at most the parts that train.json starts from, under longer names.
+
+    Label offers every .pt to its users, the shortest name first; Deploy prefers a model.ts, stale or not.
+    """
+    names = ["model.pt", *(f"{part}.pt" for part in bundle.parts if len(part) > len("model"))]
     for path in sorted((bundle.root / "models").glob("*")):
-        if path.suffix in {".pt", ".pth", ".ts", ".ckpt"} and path.name != "model.pt":
-            yield f"models/{path.name}; wanted model.pt alone, anything else outside models/"
+        if path.suffix in {".pt", ".pth", ".ts", ".ckpt"} and path.name not in names:
+            yield f"models/{path.name}; wanted {' and '.join(names)} alone, anything else outside models/"
 
 
 def no_machine_paths(bundle: Bundle) -> Iterator[str]:

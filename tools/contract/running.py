@@ -63,7 +63,7 @@ def verify_net_in_out(bundle: Bundle) -> Iterator[str]:
 
 def forward_parameters(bundle: Bundle) -> Iterator[str]:
     """Metadata's inputs are the parameters of the network's forward, in order; what it leaves out has a default."""
-    with bundle.importable(), _quiet():
+    with bundle.importable(), _quiet(), torch.device("meta"):
         parameters = inspect.signature(network_of(bundle).forward).parameters
     inputs = list(bundle.metadata["network_data_format"]["inputs"])
     if inputs != [name for name in parameters if name in inputs]:
@@ -74,13 +74,15 @@ def forward_parameters(bundle: Bundle) -> Iterator[str]:
 
 
 def properties_of_training(bundle: Bundle) -> Iterator[str]:
-    """MONAI's check_properties finds nothing missing in train.json and its parts can be made."""
-    yield from _properties(bundle, "train", "train")
+    """MONAI's check_properties finds nothing missing in train.json, alone and under train_*.json; parts can be made."""
+    for name in ("train", *bundle.stages):
+        yield from _properties(bundle, name, "train")
 
 
 def properties_of_inference(bundle: Bundle) -> Iterator[str]:
-    """MONAI's check_properties finds nothing missing in inference.json and its parts can be made."""
-    yield from _properties(bundle, "inference", "infer")
+    """MONAI's check_properties finds nothing missing in inference.json, alone and under inference_*.json."""
+    for name in ("inference", *(name for name in bundle.config_names() if name.startswith("inference_"))):
+        yield from _properties(bundle, name, "infer")
 
 
 def properties_of_evaluation(bundle: Bundle) -> Iterator[str]:
@@ -96,16 +98,36 @@ def _properties(bundle: Bundle, name: str, kind: str) -> Iterator[str]:
             workflow_type=kind,
             logging_file=False,
             dataset_dir=str(bundle.data),
-            output_dir=folder,
-            ckpt_path=str(_weights(bundle, Path(folder))),
-            device="cpu",
-            **_files(bundle, name),
+            **{"output_dir": folder, **_stand_ins(bundle, name, kind, Path(folder)), **_files(bundle, name)},
         )
         workflow.initialize()
         inline = list(_inline_references(workflow))
         missing = [] if inline else workflow.check_properties() or []
-    yield from inline
-    yield from (f"property '{each}' is missing or under another id" for each in missing)
+    where = "" if name in ("train", "inference", "evaluate") else f"{name}.json: "
+    yield from (f"{where}{each}" for each in inline)
+    yield from (f"{where}property '{each}' is missing or under another id" for each in missing)
+
+
+def _stand_ins(bundle: Bundle, name: str, kind: str, folder: Path) -> dict[str, Any]:
+    """What a user has from earlier commands, by the id that reads it, with random weights; and values that save time.
+
+    Inference reads the weights of its ``network`` from ``ckpt_path``; a training reads those of a part of it from
+    ``<part>_path``, and images that an earlier stage wrote from a folder in the layout of the data.
+    """
+    parser = monai.bundle.ConfigParser()
+    parser.read_config(bundle.stack(name))
+    ids: dict[str, Any] = {"device": "cpu", "ckpt_path": str(folder / "model.pt")}
+    parser.update({**ids, **bundle.ids})
+    made = {"ckpt_path": "network"} if kind == "infer" else {f"{part}_path": f"{part}_def" for part in bundle.parts}
+    for key in dict(parser.config):  # type: ignore[arg-type]
+        if key.endswith("_dir") and key not in ("dataset_dir", "output_dir"):
+            ids[key] = str(bundle.data)
+        elif key == "pixdim":  # no check asks for the published size of voxels, and to resample to it takes long
+            ids[key] = [-1.0, -1.0, -1.0]
+    for key, network in made.items():
+        ids.setdefault(key, str(folder / f"{network}.pt"))
+        save_weights(parser.get_parsed_content(network).state_dict(), ids[key])
+    return ids
 
 
 def _inline_references(workflow: monai.bundle.ConfigWorkflow) -> Iterator[str]:
@@ -152,6 +174,7 @@ def _files(bundle: Bundle, name: str) -> dict[str, Any]:
         "config_file": bundle.stack(name),
         "meta_file": str(bundle.configs / "metadata.json"),
         "bundle_root": str(bundle.root),
+        **bundle.ids,
     }
 
 
@@ -159,6 +182,7 @@ def network_of(bundle: Bundle) -> nn.Module:
     """The network that inference.json defines, with random weights; the bundle must be importable meanwhile."""
     parser = monai.bundle.ConfigParser()
     parser.read_config(bundle.stack("inference"))
+    parser.update(bundle.ids)
     network = parser.get_parsed_content("network_def")
     if not isinstance(network, nn.Module):
         raise TypeError(f"network_def is a {type(network).__name__}; wanted one torch.nn.Module")
@@ -167,7 +191,7 @@ def network_of(bundle: Bundle) -> nn.Module:
 
 def _weights(bundle: Bundle, folder: Path) -> Path:
     """The bundle's weights, or random ones of the same shape where only the shape matters."""
-    if bundle.weights.is_file():
+    if bundle.weights.is_file() and not bundle.ids:
         return bundle.weights
     save_weights(network_of(bundle).state_dict(), folder / "random.pt")
     return folder / "random.pt"

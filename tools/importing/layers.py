@@ -92,6 +92,33 @@ class Layers:
         without = replace(self, ids={}).parser
         return {key: value for key, value in self.ids.items() if without.get(key) != value}
 
+    def changed_definitions(self, definitions: Mapping[str, Mapping[str, Any]], network: nn.Module) -> dict[str, Any]:
+        """What has to be written where the ids alone do not make the children of checkpoints, by its id.
+
+        That is the id that ``network_def`` names for the child and for no other, or ``network_def`` itself.
+
+        Args:
+            definitions: role to the definition of its checkpoint.
+            network: made of these definitions.
+        """
+        try:
+            configured = self.build(self.network_def)
+            # printed structure, unlike the state dict, also tells dropout and padding apart
+            roles = [
+                role for role in definitions if str(configured.get_submodule(role)) != str(network.get_submodule(role))
+            ]
+        except InputError:  # the ids may go with the checkpoints' networks alone
+            roles = list(definitions)
+        written = list(self.network_def.values())
+        changes, inline = dict[str, Any](), dict[str, Any]()
+        for role in roles:
+            reference = self.network_def[role]
+            if isinstance(reference, str) and reference[:1] in "@%" and written.count(reference) == 1:
+                changes[reference[1:]] = definitions[role]
+            else:
+                inline[role] = definitions[role]
+        return {**changes, "network_def": {**self.network_def, **inline}} if inline else changes
+
     def build(self, network_def: Mapping[str, Any], device: str = "meta") -> nn.Module:
         """The bundle's network with this ``network_def``; on ``meta`` without memory for its weights.
 

@@ -47,10 +47,10 @@ class GaussianDiffusion:
         _check_schedule(num_timesteps, beta_start, beta_end)
         self.num_timesteps, self.beta_start, self.beta_end = num_timesteps, beta_start, beta_end
         # 1. the schedule
-        self.betas = torch.linspace(beta_start, beta_end, num_timesteps, dtype=torch.float32)
+        self.betas = torch.linspace(beta_start, beta_end, num_timesteps, dtype=torch.float32, device="cpu")
         self.alphas = 1 - self.betas
         self.alphas_cumprod = torch.cumprod(self.alphas, dim=0)
-        self.alphas_cumprod_prev = torch.cat([torch.ones(1), self.alphas_cumprod[:-1]])
+        self.alphas_cumprod_prev = torch.cat([torch.ones(1, device="cpu"), self.alphas_cumprod[:-1]])
         # 4. the posterior
         self.posterior_variance = self.betas * (1 - self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
         signal, noise = self.alphas_cumprod.sqrt(), (1 - self.alphas_cumprod).sqrt()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from contract import Bundle, Finding, run_checks
-from tests.packaging.tiny import PACKAGE, tiny_bundle
+from tests.packaging.tiny import PACKAGE, edit, tiny_bundle
 from tests.tools.contract.asking import find, write
 
 
@@ -23,6 +25,27 @@ def test_bundles_with_packages_of_one_name_do_not_see_each_other(tmp_path: Path)
     assert find(first, "forward parameters").status == "ok"
     assert find(second, "forward parameters").status == "FAIL"
     assert find(first, "forward parameters").status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "below"),
+    [
+        ("small", ["train"]),
+        ("train_part", ["train"]),
+        ("inference_part", ["inference"]),
+        ("multi_gpu_inference", ["inference"]),
+        ("evaluate_part", ["inference", "evaluate"]),
+    ],
+)
+def test_a_config_is_complete_over_those_that_its_name_tells(bundle: Path, name: str, below: list[str]) -> None:
+    write(bundle, f"configs/{name}.json", "{}")
+    assert [Path(path).stem for path in Bundle(bundle).stack(name)] == [*below, name]
+
+
+def test_stages_and_what_they_leave_are_read_off_the_configs(bundle: Path) -> None:
+    write(bundle, "configs/train_gain.json", "{}")
+    edit(bundle, "train", lambda config: config.update(gain_path="gain.pt"))
+    assert (Bundle(bundle).stages, Bundle(bundle).parts) == (["train_gain"], ["gain"])
 
 
 def test_a_check_that_breaks_is_a_failure() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.tiny import tiny_bundle
+from tests.packaging.tiny import edit, tiny_bundle
 from tests.tools.contract.asking import find, reason, write
 
 
@@ -49,6 +49,20 @@ def test_a_package_for_another_core_is_refused(bundle: Path) -> None:
 def test_anything_but_model_pt_in_models_is_refused(bundle: Path, name: str) -> None:
     write(bundle, f"models/{name}", "")
     assert f"models/{name}" in reason(bundle, "weights folder")
+
+
+def test_a_part_that_training_starts_from_may_lie_beside_the_weights(bundle: Path) -> None:
+    write(bundle, "models/slices.pt", "")
+    assert reason(bundle, "weights folder") == "models/slices.pt; wanted model.pt alone, anything else outside models/"
+    edit(bundle, "train", lambda config: config.update(slices_path="models/slices.pt"))
+    assert find(bundle, "weights folder").status == "ok"
+
+
+def test_a_part_that_label_would_load_before_the_network_is_refused(bundle: Path) -> None:
+    """It takes the shortest name for the model."""
+    write(bundle, "models/ct.pt", "")
+    edit(bundle, "train", lambda config: config.update(ct_path="models/ct.pt"))
+    assert "models/ct.pt" in reason(bundle, "weights folder")
 
 
 @pytest.mark.parametrize("text", ["see /home/anna/data", 'x = "/mnt/disk/ct.nii"', "C:\\\\Users\\\\anna"])

@@ -113,6 +113,31 @@ def test_a_part_written_out_where_monai_wants_a_reference_is_named(bundle: Path,
     assert said == "evaluator#key_val_metric is written out; wanted '@key_metric'"
 
 
+def start_from_a_part(bundle: Path, folder: str) -> None:
+    """Let train.json load a part of the network, and take its images from what an earlier stage wrote."""
+
+    def change(config: dict[str, Any]) -> None:
+        gain = {"_target_": f"{PACKAGE}.networks.Gain", "start": 1.0}
+        load = {"_target_": "transmodal.checkpoints.load_weights", "network": "@gain_def", "path": "@gain_path"}
+        config.update({"gain_path": "absent.pt", "made_dir": folder, "gain_def": gain, "gain": load})
+        config["data"] |= {"dataset_dir": "@made_dir", "_requires_": "@gain"}
+
+    edit(bundle, "train", change)
+
+
+def test_training_gets_what_earlier_stages_leave(bundle: Path, tmp_path: Path) -> None:
+    data = write_cases(tmp_path / "data", "case_1")
+    start_from_a_part(bundle, folder="absent")
+    assert find(bundle, "properties of training", data=data).status == "ok"
+
+
+def test_a_stage_is_checked_as_an_overlay_of_training(bundle: Path, tmp_path: Path) -> None:
+    data = write_cases(tmp_path / "data", "case_1")
+    write(bundle, "configs/train_gain.json", '{"train#dataset#transform": "@preprocessing"}')
+    said = reason(bundle, "properties of training", data=data)
+    assert said == "train_gain.json: property 'train_preprocessing' is missing or under another id"
+
+
 def test_weights_that_fit_in_part_are_refused(bundle: Path) -> None:
     torch.save({"ct.value": torch.ones(1)}, give_weights(bundle))
     assert "found 1 missing (mr.value); wanted exactly the 2 tensors of the network" in reason(bundle, "weights")
