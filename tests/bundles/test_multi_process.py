@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,11 @@ def both(training: Trained, tmp_path_factory: pytest.TempPathFactory) -> Both:
     row = TINY[bundle.name]
     data, one, two = (folder / name for name in ("data", "one", "two"))
     write_phantoms(data, cases=CASES, **row.phantoms)
-    # real images do for those of an earlier stage, which has seen other cases
-    made = {key: str(data) if key.endswith("_dir") else made for key, made in training.made.items()}
+    # copies of real images do for those of an earlier stage, which has seen other cases
+    made = {
+        key: str(shutil.copytree(data, folder / key)) if key.endswith("_dir") else made
+        for key, made in training.made.items()
+    }
     shared = {"dataset_dir": str(data), **made, **row.comparable, **SPLIT}
     batch = next((stage.ids.get("batch_size", 1) for stage in row.before if stage.config == config), 1)
     run(bundle, config, **shared, output_dir=str(one), ckpt_path=str(one / "model.pt"), batch_size=2 * batch)

@@ -14,7 +14,7 @@ from typing import Any
 from contract.bundle import Bundle, Check, describe
 from format_json import format_text
 
-BUDGETS = {"inference": 210, "evaluate": 150, "train": 420}
+BUDGETS = {"inference": 210, "evaluate": 150, "train": 422}
 OVERLAY_BUDGET = 80
 LONGEST_EXPRESSION = 80
 HEAD = ("_desc_", "imports", "bundle_root", "device", "dataset_dir", "output_dir", "ckpt_path")

@@ -112,7 +112,8 @@ def _stand_ins(bundle: Bundle, name: str, kind: str, folder: Path) -> dict[str, 
     """What a user has from earlier commands, by the id that reads it, with random weights; and values that save time.
 
     Inference reads the weights of its ``network`` from ``ckpt_path``; a training reads those of a part of it from
-    ``<part>_path``, and images that an earlier stage wrote from a folder in the layout of the data.
+    ``<part>_path``, and images that an earlier stage wrote from a folder in the layout of the data: a copy of the data,
+    because a training refuses the true images themselves.
     """
     parser = monai.bundle.ConfigParser()
     parser.read_config(bundle.stack(name))
@@ -121,7 +122,7 @@ def _stand_ins(bundle: Bundle, name: str, kind: str, folder: Path) -> dict[str, 
     made = {"ckpt_path": "network"} if kind == "infer" else {f"{part}_path": f"{part}_def" for part in bundle.parts}
     for key in dict(parser.config):  # type: ignore[arg-type]
         if key.endswith("_dir") and key not in ("dataset_dir", "output_dir"):
-            ids[key] = str(bundle.data)
+            ids[key] = str(shutil.copytree(bundle.data, folder / key))
         elif key == "pixdim":  # no check asks for the published size of voxels, and to resample to it takes long
             ids[key] = [-1.0, -1.0, -1.0]
     for key, network in made.items():

@@ -57,13 +57,14 @@ def labelled_records(
     for modality in modalities:
         of_one = as_records(cases, {"image": modality, **wanted}, optional=(), skip_incomplete=True, remedy="")
         records += [{**record, "modality": modality} for record in of_one]
-    if cases and remedy and not records:
+    if remedy and not records:
         names = " or ".join(modalities)
+        first = f"; the first has {_told(cases[0])}" if cases else ""
         raise InputError(
-            f"{len(cases)} case{'s' * (len(cases) > 1)}",
-            found=f"no case with {names}{' and a mask' * bool(wanted)}; the first has {_told(cases[0])}",
+            f"{len(cases)} case{'s' * (len(cases) != 1)}",
+            found=f"no case with {names}{' and a mask' * bool(wanted)}{first}",
             wanted=f"images of {names}{', each with a mask' * bool(wanted)}",
-            remedy=DRAW if wanted else remedy,
+            remedy=DRAW if wanted and cases else remedy,
         )
     return records
 

@@ -111,7 +111,10 @@ class LatentPairs(Dataset[dict[str, Tensor | int]]):
 
 
 def measured(network: MDDGA, dataset: LatentPairs, enabled: bool = True) -> MDDGA:
-    """Measure the scale of the target's latents, give it to the network, and a copy on the CPU to the data set.
+    """Measure the scale of the target's latents for the network, and let the data set normalise by the network's scale.
+
+    The data set has the values on the CPU, where its worker processes need them, and follows whenever a state dict is
+    loaded into the network: what goes on from weights of another data set, goes on with their scale.
 
     Args:
         network: whose ``scale`` is measured in place.
@@ -131,8 +134,20 @@ def measured(network: MDDGA, dataset: LatentPairs, enabled: bool = True) -> MDDG
         )
     if enabled:
         network.scale.measure_(dataset.latents)
-        dataset.scale = copy.deepcopy(network.scale).cpu()
+    followed = copy.deepcopy(network.scale).cpu()
+    network.scale.register_load_state_dict_post_hook(_Following(followed))
+    dataset.scale = followed
     return network
+
+
+class _Following:
+    """Brings what is loaded into one scale to another one; a copy of the network has nothing that follows it."""
+
+    def __init__(self, scale: LatentScale) -> None:
+        self.scale = scale
+
+    def __call__(self, loaded: nn.Module, incompatible: Any) -> None:
+        self.scale.load_state_dict(loaded.state_dict())
 
 
 class _StackedLatents(StackedSlices):

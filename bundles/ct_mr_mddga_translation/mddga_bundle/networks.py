@@ -1,5 +1,6 @@
 """The three networks of MD-DGA as the one network that inference needs, and the scale of its latents."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from torch import Tensor, nn
 from transmodal.checkpoints import load_weights
 from transmodal.errors import InputError
 
+logger = logging.getLogger(__name__)
+
+SMALLEST_VARIATION = 1e-5
+"""Deviation relative to the mean, below which a channel of float32 latents shows little but rounding."""
+SMALLEST_MEAN = 1e-3
+"""Means closer to 0 count as this."""
 STAGES = ("autoencoder", "slices")
 """Parts of :class:`MDDGA` that a stage of their own trains, before the volume net."""
 
@@ -49,30 +56,63 @@ class LatentScale(nn.Module):
     def measure_(self, latents: Iterable[Tensor]) -> None:
         """Take mean, deviation and bounds from all voxels of ``latents``, each (E, D, H, W).
 
-        A channel that is the same everywhere keeps a deviation of 1.
+        A channel that does not vary by more than rounding keeps a deviation of 1, with a warning: to divide by less
+        would make an image of the rounding.
 
         Raises:
             InputError: if there are none, or one has other channels or values that are not finite.
         """
-        shape = self.mean.shape
-        voxels, total, squares = 0, torch.zeros(shape, dtype=torch.float64), torch.zeros(shape, dtype=torch.float64)
-        lowest, highest = torch.full_like(total, torch.inf), torch.full_like(total, -torch.inf)
+        channels = self.mean.shape[0]
+        moments = _Moments(channels)
         for latent in latents:
-            _check_latent(latent, channels=shape[0])
-            values = latent.detach().to("cpu", torch.float64).flatten(1)
-            voxels += values.shape[1]
-            total += values.sum(dim=1)
-            squares += values.square().sum(dim=1)
-            lowest, highest = torch.minimum(lowest, values.amin(dim=1)), torch.maximum(highest, values.amax(dim=1))
-        if voxels == 0:
-            raise _no_latents("none of them", shape[0])
-        mean = total / voxels
-        std = (squares / voxels - mean.square()).clamp(min=0).sqrt()
-        std = torch.where(highest > lowest, std, torch.ones_like(std))
+            _check_latent(latent, channels)
+            moments.add(latent.detach().to("cpu", torch.float64).flatten(1))
+        if moments.voxels == 0:
+            raise _no_latents("none of them", channels)
+        mean, std = moments.mean, moments.std
+        constant = std <= SMALLEST_VARIATION * mean.abs().clamp(min=SMALLEST_MEAN)
+        if bool(constant.any()):
+            numbers = ", ".join(map(str, constant.nonzero().flatten().tolist()))
+            logger.warning(
+                f"of the {channels} latent channels, number {numbers} (from 0) is the same everywhere and is not "
+                "scaled; see that the training of the autoencoder went well"
+            )
+        std = torch.where(constant, torch.ones_like(std), std)
         self.mean.copy_(mean)
         self.std.copy_(std)
-        self.low.copy_((lowest - mean) / std)
-        self.high.copy_((highest - mean) / std)
+        self.low.copy_((moments.lowest - mean) / std)
+        self.high.copy_((moments.highest - mean) / std)
+
+
+class _Moments:
+    """Mean, deviation and bounds of the rows of matrices (E, N) in float64, gathered matrix by matrix.
+
+    Squares are of centred values, joined by T. F. Chan, G. H. Golub, R. J. LeVeque, Updating formulae and a pairwise
+    algorithm for computing sample variances, 1979: a mean far from 0 costs no digits.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.voxels = 0
+        self.mean, self.squares = torch.zeros(2, rows, dtype=torch.float64)
+        self.lowest, self.highest = torch.full_like(self.mean, torch.inf), torch.full_like(self.mean, -torch.inf)
+
+    @property
+    def std(self) -> Tensor:
+        return (self.squares / self.voxels).sqrt()
+
+    def add(self, values: Tensor) -> None:
+        number = values.shape[1]
+        mean = values.mean(dim=1)
+        total, shift = self.voxels + number, mean - self.mean
+        self.squares = (
+            self.squares
+            + (values - mean[:, None]).square().sum(dim=1)
+            + shift.square() * (self.voxels * number / total)
+        )
+        self.mean = self.mean + shift * (number / total)
+        self.voxels = total
+        self.lowest = torch.minimum(self.lowest, values.amin(dim=1))
+        self.highest = torch.maximum(self.highest, values.amax(dim=1))
 
 
 class MDDGA(nn.Module):

@@ -40,6 +40,7 @@ class PairedSlices(Dataset[dict[str, Tensor | int]]):
             several planes.
         min_body_fraction: smallest fraction of body pixels in a slice that is kept.
         cache_dir, cache_key: as for :class:`~transmodal.data.slices.VolumeSlices`.
+        modality: what the source shows, its first channel where it has several; only ``domains`` asks for it.
     Raises:
         InputError: if a record lacks a key, an axis is none, a file is unusable, source and target lie on different
             grids, or no slice has enough body.
@@ -55,6 +56,7 @@ class PairedSlices(Dataset[dict[str, Tensor | int]]):
         min_body_fraction: float = 0.05,
         cache_dir: str | None = None,
         cache_key: str = "",
+        modality: str | None = None,
     ) -> None:
         self.data, self.transform, self.augmentation = data, transform, augmentation
         self.keys = source, target = ensure_tuple(keys)
@@ -67,7 +69,13 @@ class PairedSlices(Dataset[dict[str, Tensor | int]]):
             min_body_fraction=min_body_fraction,
             cache_dir=cache_dir,
             cache_key=cache_key,
+            modality=modality,
         )
+
+    @property
+    def domains(self) -> list[VolumeSlices]:
+        """The preprocessed volumes, their source first, as :class:`~transmodal.handlers.TrainedRangeWriter` asks."""
+        return [self.slices]
 
     def __len__(self) -> int:
         return len(self.slices)

@@ -39,7 +39,7 @@ def as_records(
     Returns:
         A record for each case, in their order.
     Raises:
-        InputError: if cases lack a required modality (all of them named), or none is left.
+        InputError: if cases lack a required modality (all of them named), or none is left, as of an empty section.
     """
     used = {key: wanted for key, wanted in keys.items() if wanted is not None}
     records: list[Record] = []
@@ -62,10 +62,11 @@ def as_records(
         )
     if incomplete and records:
         logger.info("%d case(s) left out, first %s", len(incomplete), incomplete[0])
-    if cases and not records and remedy:
+    if not records and remedy:
+        first = f"; the first has {' '.join(case_files(cases[0]))} ({_folder(cases[0])})" if cases else ""
         raise InputError(
-            f"{len(cases)} case{'s' * (len(cases) > 1)}",
-            found=f"no case with what is needed; the first has {' '.join(case_files(cases[0]))} ({_folder(cases[0])})",
+            f"{len(cases)} case{'s' * (len(cases) != 1)}",
+            found=f"no case with what is needed{first}",
             wanted=_wanted(used, optional),
             remedy=remedy,
         )

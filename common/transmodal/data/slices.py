@@ -91,7 +91,8 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
                 wanted="at least one volume with visible anatomy",
                 remedy="check the data with tools/datalist.py, or lower min_body_fraction",
             )
-        logger.info("%s: %d slices of %d volumes", modality or key, len(self.index), len(records))
+        shown = f" with at least {min_body_fraction:.0%} body" * (min_body_fraction > 0)
+        logger.info("%s: %d volumes, %d slices%s", modality or key, len(records), len(self.index), shown)
 
     def __len__(self) -> int:
         return len(self.index)

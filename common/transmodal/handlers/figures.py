@@ -26,7 +26,7 @@ from transmodal.handlers.slice_view import SOURCE_PERCENTILES, SliceView, Window
 
 __all__ = ["draw_translations"]
 
-PANEL, GAP, LEFT, TOP, HEAD, BAR, FOOT = 2.1, 0.05, 0.3, 0.3, 0.4, 0.48, 0.18  # inches
+PANEL, GAP, LEFT, TOP, HEAD, BAR, FOOT = 2.1, 0.05, 0.4, 0.3, 0.4, 0.48, 0.18  # inches
 
 
 @dataclass(frozen=True, eq=False)

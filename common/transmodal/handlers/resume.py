@@ -20,7 +20,7 @@ from transmodal.checkpoints import write_checkpoint
 from transmodal.engines.batches import Windows
 from transmodal.errors import InputError
 from transmodal.handlers.random_state import random_state, set_random_state
-from transmodal.handlers.weights import unwrapped
+from transmodal.handlers.weights import check_written, unwrapped
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ class Resume:
         interval: save each time so many epochs are complete, and at the end of the training.
         resume: false starts anew and overwrites the file.
     Raises:
-        InputError: if an epoch is not the whole loader, or the file does not belong to this training.
+        InputError: if an epoch is not the whole loader, the file is of another training, or a finished one's weights
+            are gone.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Resume:
                 f"{self.path} is of a finished training ({engine.state.epoch} of {engine.state.max_epochs} epochs): "
                 "nothing to do; raise max_epochs to train on, or remove the file to start anew"
             )
+            engine.add_event_handler(Events.COMPLETED, check_written, self.state.values(), self.path)
         else:
             logger.info(f"training resumes after epoch {engine.state.epoch}, from {self.path}")
 
@@ -276,10 +278,8 @@ def _gathered(item: Any) -> list[Any]:
 
 
 def _best_of(validator: Workflow) -> dict[str, float | int]:
-    return {
-        "best_metric": float(validator.state.best_metric),
-        "best_metric_epoch": int(validator.state.best_metric_epoch),
-    }
+    state = validator.state
+    return {"best_metric": float(state.best_metric), "best_metric_epoch": int(state.best_metric_epoch)}
 
 
 def _difference(present: Mapping[str, Any], saved: Mapping[str, Any]) -> str:

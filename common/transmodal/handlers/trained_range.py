@@ -26,7 +26,8 @@ class TrainedRangeWriter:
     refuse the training: nothing is written then.
 
     Args:
-        domains: the preprocessed volumes of each modality, such as the ``domains`` of ``UnpairedSlices``.
+        domains: the preprocessed volumes of each modality, such as the ``domains`` of ``UnpairedSlices``. Of
+            several channels the first is measured, in ``PairedSlices`` that of the source.
         intensity: intensity scale of each modality.
         weights: the file of weights that the range belongs to; the range is written into its folder.
         at_most: so many volumes of each modality are measured, spread evenly.

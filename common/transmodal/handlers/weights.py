@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,8 @@ class BestWeights:
 class LastWeights:
     """Writes the network's weights at the end of epochs; attach it to the trainer when nothing can be validated.
 
+    A training that was finished before, and is only resumed, writes them if their file is gone.
+
     Args:
         network: what to save.
         path: the file, usually ``models/model.pt``.
@@ -121,10 +123,39 @@ class LastWeights:
     def attach(self, engine: Workflow) -> None:
         """Write at the end of epochs."""
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+        engine.add_event_handler(Events.COMPLETED, self._replace)
 
     def __call__(self, engine: Workflow) -> None:
         """Save if this epoch is due."""
         state = engine.state
         if state.rank == 0 and (state.epoch % self.interval == 0 or state.epoch == state.max_epochs):
-            save_weights(unwrapped(self.network).state_dict(), self.path)
-            logger.info(f"weights of epoch {state.epoch} saved to {self.path}")
+            self._save(state.epoch)
+
+    def _replace(self, engine: Workflow) -> None:
+        state = engine.state
+        if state.rank == 0 and state.epoch >= state.max_epochs and not self.path.is_file():
+            self._save(state.epoch)
+
+    def _save(self, epoch: int) -> None:
+        save_weights(unwrapped(self.network).state_dict(), self.path)
+        logger.info(f"weights of epoch {epoch} saved to {self.path}")
+
+
+def check_written(engine: Workflow, handlers: Iterable[object], training: str | Path) -> None:
+    """At the end of a training that was finished before and only resumed: are there weights?
+
+    Args:
+        engine: the trainer; rank 0 looks.
+        handlers: each :class:`BestWeights` among them is asked for its file. :class:`LastWeights` may have written it.
+        training: the file of the finished training, for the error.
+    Raises:
+        InputError: if a file is missing, since nothing will be validated that could write it.
+    """
+    lost = [str(item.path) for item in handlers if isinstance(item, BestWeights) and not item.path.is_file()]
+    if lost and engine.state.rank == 0:
+        raise InputError(
+            ", ".join(lost),
+            found=f"no file, though {training} is of a finished training, which validates no more",
+            wanted="the weights of its best validation",
+            remedy=f"raise max_epochs, the next validation then writes weights; or remove {training} to start anew",
+        )

@@ -65,8 +65,8 @@ class SliceWiseInferer(Inferer):
         batch_size: slices translated together.
         amp: run the network under bfloat16 autocast; results come back in float32.
         channels_last: hand slices over in channels-last memory, the layout that convolutions prefer on most hardware.
-            The weights of a module are laid out so too, and stay so: with one channel a slice has no layout of its own,
-            and it is the weights that decide.
+            The weights of a module that work on slices, those of four dimensions, are laid out so too, and stay so:
+            with one channel a slice has no layout of its own, and it is the weights that decide.
     Raises:
         ValueError: if ``axis`` or ``batch_size`` is out of range.
         InputError: if a flag arrives as a string, as ``--amp true`` on a command line does.
@@ -98,7 +98,7 @@ class SliceWiseInferer(Inferer):
         """Translate a batch of volumes (B, C, H, W, D), or of pictures (B, C, H, W), in [-1, 1]."""
         plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
         if self.channels_last and isinstance(network, nn.Module):
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            _lay_out_channels_last(network)
         if plain.ndim == 4:
             return self._like(inputs, self._translate(plain, network, range(len(plain))))
         axis = self.axis + 2
@@ -132,6 +132,13 @@ class SliceWiseInferer(Inferer):
             else:
                 translated = self.inferer(slices, network)
         return translated.float()
+
+
+def _lay_out_channels_last(network: nn.Module) -> None:
+    """Lay out the weights of slices in place; those of volumes, which ``Module.to`` would fail at, stay as they are."""
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
 
 
 def _device_of(network: Callable[..., Tensor], default: torch.device) -> torch.device:

@@ -186,6 +186,18 @@ def test_the_overlay_of_published_sampling_goes_into_the_command(bundle: Path, f
     assert "ConditionStart" in parser["sampler"]["_target_"]
 
 
+@torch.no_grad()
+def test_published_networks_replace_those_of_an_overlay_that_predict_velocity(
+    bundle: Path, files: dict[str, Path]
+) -> None:
+    import_weights(bundle, files, config=["configs/small.json"])
+    assert {"slices_def", "volume_def"} <= written(bundle / "models/model.json").keys()
+    network = network_of(bundle, "configs/small.json", "models/model.json")
+    assert isinstance(network.slices, SUNet)
+    assert isinstance(network.volume, SUNet)
+    assert torch.isfinite(network(torch.zeros(1, 1, 8, 8))).all()
+
+
 @pytest.mark.parametrize("width", [32, 64])
 def test_the_slice_net_alone_serves_the_second_stage(bundle: Path, tmp_path: Path, width: int) -> None:
     net = bare(1, spatial_dims=2, width=width)

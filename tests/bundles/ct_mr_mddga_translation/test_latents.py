@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -157,13 +158,35 @@ def test_a_measured_scale_normalises_the_items_and_belongs_to_the_network(
         assert not torch.allclose(item[key], raw[key])
 
 
-def test_the_data_set_keeps_a_scale_of_its_own(records: list[dict[str, str]], autoencoder: VQVAE) -> None:
-    """On the CPU, where the network may not be, and untouched by what becomes of the network's."""
+@pytest.mark.parametrize("enabled", [True, False], ids=["measured", "raw"])
+def test_the_data_set_follows_a_scale_that_is_loaded(
+    records: list[dict[str, str]], autoencoder: VQVAE, enabled: bool
+) -> None:
+    """As MONAI Label loads the weights of an earlier training, with their scale, before it trains on."""
     dataset = LatentPairs(records, Preprocessing(), autoencoder, (8, 8, 8))
-    network = measured(MDDGA(autoencoder, nn.Identity(), Part()), dataset)
+    raw = dataset[(0, 0)]
+    network = measured(MDDGA(autoencoder, nn.Identity(), Part()), dataset, enabled)
+    earlier = {**network.state_dict(), "scale.mean": torch.full((3,), 5.0), "scale.std": torch.full((3,), 2.0)}
+    network.load_state_dict(earlier)
+    item = dataset[(0, 0)]
+    for key in ("image", "label"):
+        assert_close(item[key], (raw[key] - 5) / 2)
+        assert_close(item[key], network.scale.apply_to(raw[key]))
+
+
+def test_the_data_set_does_not_follow_a_copy_of_the_network(records: list[dict[str, str]], autoencoder: VQVAE) -> None:
+    dataset = LatentPairs(records, Preprocessing(), autoencoder, (8, 8, 8))
+    average = deepcopy(measured(MDDGA(autoencoder, nn.Identity(), Part()), dataset))
     before = dataset[(0, 0)]["image"]
-    network.scale.mean.add_(100)
+    average.load_state_dict({**average.state_dict(), "scale.mean": torch.full((3,), 5.0)})
     assert torch.equal(dataset[(0, 0)]["image"], before)
+
+
+def test_the_scale_of_the_data_set_stays_on_the_cpu(records: list[dict[str, str]], autoencoder: VQVAE) -> None:
+    """Where its worker processes are."""
+    dataset = LatentPairs(records, Preprocessing(), autoencoder, (8, 8, 8))
+    measured(MDDGA(autoencoder, nn.Identity(), Part()), dataset).to("meta")
+    assert dataset[(0, 0)]["image"].device.type == "cpu"
 
 
 def test_latents_may_stay_raw_as_published(records: list[dict[str, str]], autoencoder: VQVAE) -> None:

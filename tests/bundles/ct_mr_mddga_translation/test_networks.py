@@ -149,9 +149,46 @@ def test_a_channel_that_never_changes_becomes_0() -> None:
 
 
 def test_latents_far_from_zero_keep_their_deviation() -> None:
-    scale, latent = LatentScale(1), 1000 + 0.01 * torch.randn(1, 8, 8, 8)
+    scale, latent = LatentScale(1), 1000 + 0.1 * torch.randn(1, 8, 8, 8)
     scale.measure_([latent])
     assert_close(scale.std, latent.double().std(correction=0).float()[None], rtol=1e-3, atol=0)
+
+
+def test_volumes_of_other_sizes_and_levels_count_by_their_voxels() -> None:
+    scale = LatentScale(2)
+    scale.measure_(LATENTS)
+    voxels = torch.cat([latent.flatten(1).double() for latent in LATENTS], dim=1)
+    assert_close(scale.mean, voxels.mean(dim=1).float())
+    assert_close(scale.std, voxels.std(dim=1, correction=0).float())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        torch.tensor([0.1, 0.1]).nextafter(torch.tensor([0.0, 1.0])),
+        torch.tensor([-3.7e-9, 3.7e-9]),
+        torch.tensor([1000.0, 1000.005]),
+    ],
+    ids=["0.1 and rounding", "dead", "1000 and rounding"],
+)
+def test_rounding_is_not_scaled_up(values: Tensor, caplog: pytest.LogCaptureFixture) -> None:
+    scale, latent = LatentScale(2), torch.randn(2, 2, 4, 4)
+    latent[1] = values.repeat(16).view(2, 4, 4)
+    scale.measure_([latent])
+    assert "of the 2 latent channels, number 1 (from 0) is the same everywhere" in caplog.text
+    assert scale.std[1] == 1
+    assert scale.std[0] < 1.5
+    assert_close(scale.apply_to(latent)[1].abs().amax(), torch.tensor(0.0), rtol=0, atol=0.003)
+    half = (values.double().max() - values.double().min()) / 2
+    assert_close(scale.high[1].double(), half, rtol=1e-3, atol=1e-12)
+    assert_close(scale.low[1].double(), -half, rtol=1e-3, atol=1e-12)
+
+
+def test_a_small_channel_that_varies_is_scaled(caplog: pytest.LogCaptureFixture) -> None:
+    scale, latent = LatentScale(1), 1e-6 * torch.randn(1, 4, 4, 4)
+    scale.measure_([latent])
+    assert_close(scale.apply_to(latent).std(correction=0), torch.tensor(1.0))
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,18 @@ def test_the_schedule_is_not_among_the_weights() -> None:
     assert all(key.startswith("network.") for key in VelocityNet(tiny(), DIFFUSION).state_dict())
 
 
+def test_made_without_memory_it_keeps_its_schedule_and_takes_weights() -> None:
+    """As tools/import_weights.py makes networks."""
+    real = VelocityNet(tiny(), DIFFUSION).eval()
+    with torch.device("meta"):
+        net = VelocityNet(tiny(), GaussianDiffusion()).eval()
+    assert {value.device.type for value in net.state_dict().values()} == {"meta"}
+    net.load_state_dict(real.state_dict(), assign=True)
+    arguments = images(0), images(1), TIMESTEPS
+    with torch.no_grad():
+        assert torch.equal(net(*arguments), real(*arguments))
+
+
 def test_it_can_be_scripted() -> None:
     net = VelocityNet(tiny(), DIFFUSION).eval()
     arguments = images(0), images(1), TIMESTEPS

@@ -57,8 +57,15 @@ def test_no_usable_case_is_refused(options: dict[str, object]) -> None:
         as_records([case("a", "t1")], **options)
 
 
-def test_an_empty_section_gives_no_records() -> None:
-    assert as_records([]) == []
+def test_an_empty_section_is_refused_with_the_remedy() -> None:
+    with pytest.raises(InputError) as error:
+        as_records([], skip_incomplete=True, remedy="hold pairs out for validation")
+    assert "0 cases: found no case with what is needed; wanted in each case mr and ct" in str(error.value)
+    assert error.value.remedy == "hold pairs out for validation"
+
+
+def test_an_empty_section_gives_no_records_where_there_is_no_remedy() -> None:
+    assert as_records([], remedy="") == []
 
 
 def test_several_modalities_become_channels_in_the_given_order() -> None:

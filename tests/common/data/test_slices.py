@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,17 @@ def records(tmp_path: Path) -> list[dict[str, str]]:
     for path in paths:
         path.write_bytes(b"")
     return [{"case": path.stem, "image": str(path)} for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("fraction", "told"), [(0.05, "2 volumes, 6 slices with at least 5% body"), (0.0, "2 volumes, 12 slices")]
+)
+def test_the_log_tells_what_was_read(
+    records: list[dict[str, str]], fraction: float, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="transmodal"):
+        VolumeSlices(records, Preprocessing(), modality="mr", min_body_fraction=fraction)
+    assert caplog.messages == [f"mr: {told}"]
 
 
 def test_only_slices_with_body_are_kept(records: list[dict[str, str]]) -> None:

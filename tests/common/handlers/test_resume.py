@@ -23,7 +23,7 @@ from transmodal.checkpoints import write_checkpoint
 from transmodal.data import ImagePool
 from transmodal.engines import AlternatingTrainer, Phase
 from transmodal.errors import InputError
-from transmodal.handlers import BestWeights, EMAHandler, Resume, training_state
+from transmodal.handlers import BestWeights, EMAHandler, LastWeights, Resume, training_state
 from transmodal.schedulers import LinearDecay
 
 
@@ -182,6 +182,36 @@ def test_a_finished_training_says_so_and_does_nothing(tmp_path: Path, caplog: py
     assert "is of a finished training (2 of 2 epochs): nothing to do; raise max_epochs" in caplog.text
     assert steps == []
     assert (tmp_path / "resume.pt").read_bytes() == before
+
+
+def test_a_finished_training_whose_weights_are_gone_does_not_end_silently(tmp_path: Path) -> None:
+    Training(tmp_path, epochs=1).trainer.run()
+    (tmp_path / "model.pt").unlink()
+    with pytest.raises(InputError, match=r"model.pt: found no file, though .*resume.pt is of a finished training"):
+        Training(tmp_path, epochs=1).trainer.run()
+
+
+def test_more_epochs_write_the_weights_that_are_gone(tmp_path: Path) -> None:
+    Training(tmp_path, epochs=1).trainer.run()
+    (tmp_path / "model.pt").unlink()
+    Training(tmp_path, epochs=2).trainer.run()
+    assert (tmp_path / "model.pt").is_file()
+
+
+def test_a_finished_training_without_validation_writes_the_weights_that_are_gone(tmp_path: Path) -> None:
+    def train() -> nn.Module:
+        network = nn.Linear(1, 1)
+        path, optimizer = tmp_path / "model.pt", torch.optim.SGD(network.parameters(), lr=0.1)
+        state = {"network": network, "best": BestWeights(network, path, "mae")}
+        phase = Phase(name="g", terms=lambda batch: {"a": network.weight.sum()}, optimizer=optimizer)
+        handlers = [LastWeights(network, path), Resume(tmp_path / "resume.pt", state)]
+        AlternatingTrainer("cpu", 1, [{}], [phase], train_handlers=handlers).run()
+        return network
+
+    trained = train()
+    (tmp_path / "model.pt").unlink()
+    train()
+    assert_same(dict(torch.load(tmp_path / "model.pt", weights_only=True)), dict(trained.state_dict()))
 
 
 def test_more_epochs_continue_a_finished_training(tmp_path: Path) -> None:
@@ -358,6 +388,7 @@ def test_a_file_of_other_settings_is_refused_by_what_differs(tmp_path: Path) -> 
 
 def test_a_training_starts_from_states_made_elsewhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     elsewhere, training = Training(tmp_path), Training(tmp_path, epochs=3)
+    training.best.path.touch()
     nn.init.constant_(elsewhere.generator[0].weight, 7.0)
     write_checkpoint(training_state(elsewhere.state, epoch=3, epoch_length=9), tmp_path / "resume.pt")
     with caplog.at_level(logging.INFO):
@@ -369,6 +400,7 @@ def test_a_training_starts_from_states_made_elsewhere(tmp_path: Path, caplog: py
 
 def test_states_made_elsewhere_have_no_settings_to_be_compared(tmp_path: Path) -> None:
     elsewhere, training = Training(tmp_path), Training(tmp_path, epochs=3, settings={"source": "mr"})
+    training.best.path.touch()
     write_checkpoint(training_state(elsewhere.state, epoch=3, epoch_length=4), tmp_path / "resume.pt")
     training.trainer.run()
     assert training.trainer.state.epoch == 3

@@ -11,7 +11,7 @@ import torch
 from ignite.engine import Engine
 from monai.data import MetaTensor
 
-from transmodal.data import UnpairedSlices, VolumeSlices
+from transmodal.data import PairedSlices, UnpairedSlices, VolumeSlices
 from transmodal.errors import InputError
 from transmodal.handlers import TrainedRangeWriter
 from transmodal.trained_range import Profile, TrainedRange
@@ -55,6 +55,22 @@ def test_a_volume_measures_the_same_as_slices_and_as_a_preprocessed_input(axis: 
     profile = Profile.of(sample["image"], sample["body_image"], "mr", INTENSITY["mr"], axis=axis)
     known = TrainedRange.load(tmp_path / "trained_range.json").modalities["mr"]["range"]
     assert known == {name: [value, value] for name, value in profile.values.items()}
+
+
+@pytest.mark.parametrize("axis", [0, 2, [0, 1, 2]])
+def test_of_pairs_the_source_is_measured(axis: Any, tmp_path: Path) -> None:
+    def pair(sample: dict[str, Any]) -> dict[str, Any]:
+        source = preprocess({"image": sample["image"]})
+        return source | {"label": -source["image"]}
+
+    dataset = PairedSlices([{"image": "10.nii", "label": "20.nii"}], pair, axis=axis, modality="mr")
+    start_training(TrainedRangeWriter(dataset.domains, INTENSITY, tmp_path / "model.pt"))
+    sample = preprocess({"image": "10.nii"})
+    across = dataset.slices.axis
+    profile = Profile.of(sample["image"], sample["body_image"], "mr", INTENSITY["mr"], axis=across)
+    known = TrainedRange.load(tmp_path / "trained_range.json").modalities
+    assert {name: of_it["volumes"] for name, of_it in known.items()} == {"mr": 1}
+    assert known["mr"]["range"] == {name: [value, value] for name, value in profile.values.items()}
 
 
 def test_only_so_many_volumes_are_measured(domains: list[VolumeSlices], tmp_path: Path) -> None:

@@ -153,6 +153,13 @@ def test_last_weights_are_written_at_the_interval_and_at_the_end(tmp_path: Path)
     assert epochs_written(tmp_path, epochs=5, interval=2) == [0, 2, 2, 4, 5]
 
 
+def test_last_weights_of_a_training_that_is_cut_short_are_not_written_early(tmp_path: Path) -> None:
+    handler = LastWeights(nn.Linear(2, 1), tmp_path / "model.pt", interval=3)
+    engine = Workflow("cpu", 3, [{}], iteration_update=lambda e, b: e.terminate(), handlers=[handler])
+    engine.run()
+    assert not handler.path.exists()
+
+
 def test_an_interval_that_is_no_count_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="LastWeights, interval: found 0; wanted an integer of 1 or more"):
         LastWeights(nn.Linear(2, 1), tmp_path / "model.pt", interval=0)

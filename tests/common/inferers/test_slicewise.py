@@ -138,6 +138,24 @@ def test_channels_last_reaches_the_convolutions_within_a_network() -> None:
     torch.testing.assert_close(found, plain, rtol=0, atol=1e-5)
 
 
+def test_channels_last_leaves_the_weights_of_volumes_as_they_are() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.slices = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
+            self.volume = nn.Conv3d(2, 2, 3)
+
+        def forward(self, image: Tensor) -> Tensor:
+            return self.slices(image)
+
+    network, image = Both(), torch.randn(1, 1, 16, 16, 3)
+    plain = SliceWiseInferer(SimpleInferer())(image, network)
+    found = SliceWiseInferer(SimpleInferer(), channels_last=True)(image, network)
+    torch.testing.assert_close(found, plain, rtol=0, atol=1e-5)
+    assert network.slices[2].weight.stride() == (72, 1, 24, 8)
+    assert network.volume.weight.is_contiguous()
+
+
 def test_a_flag_given_as_text_is_refused() -> None:
     with pytest.raises(InputError, match="amp: found 'true'; wanted true or false in JSON, True or False"):
         SliceWiseInferer(SimpleInferer(), amp="true")  # type: ignore[arg-type]
