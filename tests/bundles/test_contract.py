@@ -42,6 +42,7 @@ WRITTEN_BY_RUNS = {
     "trained_range.json",
     "calibration.json",
     "modality.json",
+    "slices.json",
 }
 READ_FROM_OUTSIDE = {"_desc_", "imports", "finalize", *SHARED_IDS, *(key for keys in IDS.values() for key in keys)}
 

@@ -59,7 +59,7 @@ def test_nothing_is_allowed_where_nothing_is_validated() -> None:
 
 
 def test_an_empty_section_is_refused_unless_the_remedy_is_empty() -> None:
-    with pytest.raises(InputError, match="(?s)0 cases: found no case with mr; wanted images of mr.*hold cases out"):
+    with pytest.raises(InputError, match=r"(?s)0 cases: found no case with mr; wanted images of mr.*hold cases out"):
         labelled_records([], ["mr"], remedy="hold cases out")
     assert labelled_records([], ["mr"], remedy="") == []
 
