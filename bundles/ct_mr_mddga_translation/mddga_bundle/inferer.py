@@ -12,14 +12,13 @@ from typing import Any
 import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer, sliding_window_inference
-from monai.utils import convert_to_dst_type
 from torch import Tensor
 
 from mddga_bundle.networks import MDDGA
 from mddga_bundle.slabs import decode_in_slabs, encode_in_slabs
 from mddga_bundle.vqvae import VQVAE
 from transmodal.errors import InputError
-from transmodal.inferers import NormalNoise, check_arguments, mean_and_deviation
+from transmodal.inferers import NormalNoise, check_arguments, mean_and_deviation, with_metadata_of
 from transmodal.schedulers import ReverseSampler, SeededNoise, mixed
 
 VOLUME_NOISE = 3
@@ -87,7 +86,7 @@ class VolumeStage(Inferer):
             codes, _ = network.autoencoder.quantise(latents)
             return self._run(decode_in_slabs, network.autoencoder, codes, size, self.slab)
 
-        return _like(inputs, mean_and_deviation(draw, self.num_samples))
+        return with_metadata_of(inputs, mean_and_deviation(draw, self.num_samples))
 
     def noise(self, sample: int, channels: Sequence[int], device: torch.device) -> NormalNoise:
         """The noise of one chain of these latent channels, a row for each; of [0] if all are sampled jointly."""
@@ -102,9 +101,7 @@ class VolumeStage(Inferer):
             return self.sampler(self._predict_noise(network, condition), condition, noise, bounds)
         sampled = []
         for channels in torch.arange(condition.shape[1], device=condition.device).split(self.channel_batch):
-            single = condition[:, channels].flatten(0, 1)[
-                :, None
-            ]  # (B * channels, 1, *S), the channels of a volume together
+            single = condition[:, channels].flatten(0, 1)[:, None]  # a volume's channels together, each a sample
             repeated = channels.repeat(len(condition))
             noise = self.noise(sample, repeated.tolist(), condition.device)
             bounds = (low[repeated, None, None, None, None], high[repeated, None, None, None, None])
@@ -171,11 +168,12 @@ class Reconstruction(Inferer):
             check_arguments(self, {"slab": 1})
 
     @torch.no_grad()
-    def __call__(self, inputs: Tensor, network: VQVAE, *args: Any, **kwargs: Any) -> Tensor:
-        """Reconstruct volumes (B, 1, D, H, W) in [-1, 1]; same size, range and metadata."""
+    def __call__(self, inputs: Tensor, network: VQVAE | MDDGA, *args: Any, **kwargs: Any) -> Tensor:
+        """Reconstruct volumes (B, 1, D, H, W) in [-1, 1] by an autoencoder or that of a whole network; same size."""
+        autoencoder = network.autoencoder if isinstance(network, MDDGA) else network
         image = _volume(inputs, network)
-        codes, _ = network.quantise(encode_in_slabs(network, image, self.slab))
-        return _like(inputs, decode_in_slabs(network, codes, list(image.shape[2:]), self.slab))
+        codes, _ = autoencoder.quantise(encode_in_slabs(autoencoder, image, self.slab))
+        return with_metadata_of(inputs, decode_in_slabs(autoencoder, codes, list(image.shape[2:]), self.slab))
 
 
 class Chain(Inferer):
@@ -222,9 +220,3 @@ def _volume(inputs: Tensor, network: torch.nn.Module) -> Tensor:
         )
     plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
     return plain.to(next(network.parameters()).device, torch.float32)
-
-
-def _like(inputs: Tensor, image: Tensor) -> Tensor:
-    """The image with the metadata of its source, which inverse transforms and writers need."""
-    result: Tensor = convert_to_dst_type(image, dst=inputs, dtype=torch.float32)[0]
-    return result

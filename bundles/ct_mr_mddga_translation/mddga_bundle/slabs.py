@@ -13,7 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mddga_bundle.vqvae import VQVAE, cropped, padded
+from mddga_bundle.padding import cropped_to
+from mddga_bundle.vqvae import VQVAE, padded
 from transmodal.errors import InputError
 
 HALO = 1
@@ -63,7 +64,7 @@ def decode_in_slabs(
         return part
 
     image = _in_slabs(up, codes.shape[2], slab, factor=autoencoder.downsampling)
-    return image if size is None else cropped(image, size)
+    return image if size is None else cropped_to(image, size)
 
 
 def _in_slabs(layers: Callable[[int, int], Tensor], length: int, slab: int | None, factor: int) -> Tensor:

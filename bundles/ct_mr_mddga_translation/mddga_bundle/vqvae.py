@@ -14,6 +14,7 @@ from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mddga_bundle.padding import cropped_to
 from transmodal.errors import InputError
 
 
@@ -91,7 +92,7 @@ class VQVAE(nn.Module):
             (B, 1, *size) in [-1, 1].
         """
         image: Tensor = self.decoder(codes)
-        return image if size is None else cropped(image, size)
+        return image if size is None else cropped_to(image, size)
 
 
 class Encoder(nn.Module):
@@ -211,13 +212,6 @@ def padded(image: Tensor, multiple: int) -> Tensor:
     for size in image.shape[:1:-1]:
         amounts += [0, -size % multiple]
     return F.pad(image, amounts, mode="replicate") if sum(amounts) > 0 else image
-
-
-def cropped(image: Tensor, size: list[int]) -> Tensor:
-    """The beginning of ``image``, (B, C, *S): (B, C, *size)."""
-    for axis, length in enumerate(size):
-        image = image.narrow(axis + 2, 0, length)
-    return image
 
 
 def _stage(conv: nn.Module, activation: nn.Module) -> nn.Sequential:

@@ -4,7 +4,7 @@ from transmodal.inferers.ddgan import DDGANInferer
 from transmodal.inferers.noise_prediction import NoisePredictionInferer
 from transmodal.inferers.planes import PlaneAverage
 from transmodal.inferers.sampling import SamplingInferer, check_arguments, mean_and_deviation
-from transmodal.inferers.slicewise import NumberedInferer, SliceWiseInferer, TargetInferer
+from transmodal.inferers.slicewise import NumberedInferer, SliceWiseInferer, TargetInferer, with_metadata_of
 from transmodal.schedulers.noise import NormalNoise
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "TargetInferer",
     "check_arguments",
     "mean_and_deviation",
+    "with_metadata_of",
 ]

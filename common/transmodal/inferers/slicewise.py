@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from transmodal.errors import InputError
 
-__all__ = ["NumberedInferer", "SliceWiseInferer", "TargetInferer"]
+__all__ = ["NumberedInferer", "SliceWiseInferer", "TargetInferer", "with_metadata_of"]
 
 
 class TargetInferer(Inferer):
@@ -100,7 +100,7 @@ class SliceWiseInferer(Inferer):
         if self.channels_last and isinstance(network, nn.Module):
             _lay_out_channels_last(network)
         if plain.ndim == 4:
-            return self._like(inputs, self._translate(plain, network, range(len(plain))))
+            return with_metadata_of(inputs, self._translate(plain, network, range(len(plain))))
         axis = self.axis + 2
         slices = plain.movedim(axis, 1).flatten(0, 1)
         translated: Tensor | None = None
@@ -113,13 +113,7 @@ class SliceWiseInferer(Inferer):
             translated[start : start + len(batch)] = batch
         if translated is None:
             raise ValueError(f"a volume of shape {tuple(inputs.shape)} has no slices along axis {self.axis}")
-        return self._like(inputs, translated.reshape(inputs.shape[0], -1, *translated.shape[1:]).movedim(1, axis))
-
-    @staticmethod
-    def _like(inputs: Tensor, translated: Tensor) -> Tensor:
-        """The translation with the metadata of its source, which inverse transforms and writers need."""
-        result: Tensor = convert_to_dst_type(translated, dst=inputs, dtype=torch.float32)[0]
-        return result
+        return with_metadata_of(inputs, translated.reshape(inputs.shape[0], -1, *translated.shape[1:]).movedim(1, axis))
 
     def _translate(self, slices: Tensor, network: Callable[..., Tensor], numbers: Sequence[int]) -> Tensor:
         device = _device_of(network, slices.device)
@@ -144,3 +138,9 @@ def _lay_out_channels_last(network: nn.Module) -> None:
 def _device_of(network: Callable[..., Tensor], default: torch.device) -> torch.device:
     parameter = next(network.parameters(), None) if isinstance(network, nn.Module) else None
     return default if parameter is None else parameter.device
+
+
+def with_metadata_of(inputs: Tensor, translated: Tensor) -> Tensor:
+    """The translation, float32, with the metadata of its source, which inverse transforms and writers need."""
+    result: Tensor = convert_to_dst_type(translated, dst=inputs, dtype=torch.float32)[0]
+    return result
