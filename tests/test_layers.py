@@ -13,10 +13,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = "transmodal"
-MATHEMATICS = ("networks", "losses", "schedulers", "metrics")
+MATHEMATICS = ("networks", "losses", "schedulers", "metrics", "projection")
 PLUMBING = (
     *("transforms", "data", "dicom", "modality", "inferers", "engines", "handlers"),
-    *("checkpoints", "published", "phantom", "files", "trained_range"),
+    *("checkpoints", "published", "phantom", "files", "stages", "trained_range"),
 )
 FLOORS = {"errors": 0, "__init__": 0, **dict.fromkeys(MATHEMATICS, 1), **dict.fromkeys(PLUMBING, 2)}
 TOOLS = {"tools", *(path.stem for path in (ROOT / "tools").iterdir() if path.suffix == ".py" or path.is_dir())}

@@ -20,6 +20,7 @@ from benchmarks.measuring import peak_memory, race
 from benchmarks.quality import compare_precisions, largest, quality_table
 from benchmarks.reporting import circumstances, gains, rows_of, speed_table
 from benchmarks.setting import Setting
+from benchmarks.steps import compare_steps, steps_table
 from benchmarks.volumes import volume_memories, volume_table
 from contract.bundle import Bundle
 from transmodal.errors import InputError
@@ -70,20 +71,32 @@ def speed(setting: Setting, batches: Sequence[int], repeats: int, slices: int | 
 
 def bf16_quality(setting: Setting, dataset_dir: str | None, source: str | None) -> Report:
     """Measure by how many dB bf16 autocast changes the PSNR of each case of ``dataset_dir``."""
+    given = _evaluated(setting, "--quality True", dataset_dir, source)
+    changes = compare_precisions(setting, given)
+    rows = [{**asdict(change), "change": change.decibels} for change in changes]
+    measured = {"weights": setting.ckpt_path, **given, "psnr": rows, "largest_change": largest(changes)}
+    return measured, quality_table(changes)
+
+
+def quality_of_steps(setting: Setting, dataset_dir: str | None, source: str | None, steps: Sequence[int]) -> Report:
+    """Measure how the means of all measures change with the number of steps of the sampler."""
+    given = _evaluated(setting, "--steps", dataset_dir, source)
+    rows = compare_steps(setting, given, steps)
+    return {"weights": setting.ckpt_path, **given, "steps": [asdict(row) for row in rows]}, steps_table(rows)
+
+
+def _evaluated(setting: Setting, asked: str, dataset_dir: str | None, source: str | None) -> dict[str, str]:
+    """Ids of the evaluations that were asked for; weights and data have to be given."""
     for option, value in (("ckpt_path", setting.ckpt_path), ("dataset_dir", dataset_dir)):
         if value is None:
             raise InputError(
-                "--quality True",
+                asked,
                 found=f"no --{option}",
                 wanted="trained weights and cases with their reference",
                 remedy="add --ckpt_path FILE and --dataset_dir DIR",
             )
     given = {"dataset_dir": str(Path(str(dataset_dir)).resolve()), **({} if source is None else {"source": source})}
-    given |= {name: str(value) for name, value in setting.overrides}
-    changes = compare_precisions(setting, given)
-    rows = [{**asdict(change), "change": change.decibels} for change in changes]
-    measured = {"weights": setting.ckpt_path, **given, "psnr": rows, "largest_change": largest(changes)}
-    return measured, quality_table(changes)
+    return given | {name: str(value) for name, value in setting.overrides}
 
 
 def memory_of_volumes(setting: Setting, slices: Sequence[int]) -> Report:
@@ -109,41 +122,41 @@ def main(
     slices: int | Sequence[int] = (),
     estimate: int | None = None,
     override: Mapping[str, Any] | None = None,
+    steps: int | Sequence[int] = (),
 ) -> None:
-    """Time a bundle's network every way it can run, in turns; or measure what bf16 changes, or the memory of volumes.
+    """Time a bundle's network every way it can run, in turns; or measure what bf16, fewer steps, or volumes cost.
 
-    Speed needs no weights:
+    Speed and memory (which should not grow with the volume) need no weights; quality needs them, and references:
     tools/benchmark.py ct_mr_syndiff_translation --threads 2 --output speed.json
-
-    Quality is the change of each case's PSNR in dB when the bundle's evaluation runs under bf16 autocast:
-    tools/benchmark.py ct_mr_syndiff_translation --quality True --ckpt_path models/model.pt --dataset_dir DATA
-
-    Memory of volumes needs no weights either; beyond the volume itself it should not grow with the slices:
     tools/benchmark.py brain_mri_mudiff_synthesis --slices 20,155 --overlay configs/small.json --resolution 64,64
+    tools/benchmark.py ct_mr_syndiff_translation --quality True --ckpt_path models/model.pt --dataset_dir DATA
+    tools/benchmark.py chest_xray_ctpa_translation --steps 1000,50,25 --ckpt_path models/model.pt --dataset_dir DATA
 
     Args:
         bundle: folder or name of a bundle.
-        resolution: pixels, or voxels, along each axis; by default 256,256, and 224,168 for MD-DGA.
-        batch: batch sizes, such as 1,8; by default that, and 1,4 for MD-DGA.
+        resolution: along each axis; by default 256,256, for MD-DGA 224,168, for X-ray2CTPA 64,32,32 (latents).
+        batch: batch sizes, such as 1,8; by default that, 1,4 for MD-DGA and 1,2 for X-ray2CTPA.
         threads: of the CPU; by default what PyTorch takes.
         device: cpu or cuda; by default cuda where there is one.
         repeats: timed repetitions of each row, after one that is not timed.
-        ckpt_path: weights of the bundle, for the speed of MD-DGA those of its slice net; for speed and memory they may
-            be left out, and are then drawn at random.
+        ckpt_path: weights of the bundle, for speed of the network that is timed; by default drawn at random.
         overlay: config over inference.json, such as configs/small.json, or several with commas between.
         output: JSON file for all that was measured, with machine, threads, PyTorch, commit and command.
-        quality: True for quality, False for speed.
+        quality: True for the change of each case's PSNR in dB when the evaluation runs under bf16 autocast.
         dataset_dir: cases with their reference, for quality.
         source: modality translated from, for quality; by default the bundle's.
-        slices: sizes of volumes whose memory is measured, such as 20,155, instead of speed; resolution is of a slice.
-        estimate: slices of a volume whose whole translation is estimated, after speed; by default 160 for MD-DGA.
+        slices: sizes of volumes, such as 20,155, whose memory is measured; resolution is then of a slice.
+        estimate: slices of a volume whose whole translation is estimated after speed, for MD-DGA; by default 160.
         override: ids of the config and their values, such as "{'slab': 8}", as on the command line of monai.bundle.
+        steps: numbers of steps of the sampler, such as 1000,50,25, whose quality is measured instead of speed.
     """
     try:
-        setting = _setting(bundle, resolution, threads, device, overlay, ckpt_path, override)
+        setting = _setting(bundle, resolution, threads, device, overlay, ckpt_path, override, slices != ())
         subject = subject_of(Path(setting.root).name)
         if options.flag("quality", quality):
             measured, table = bf16_quality(setting, dataset_dir, source)
+        elif steps != ():
+            measured, table = quality_of_steps(setting, dataset_dir, source, options.counts("steps", steps))
         elif slices != ():
             measured, table = memory_of_volumes(setting, options.counts("slices", slices))
         else:
@@ -172,9 +185,12 @@ def _setting(
     overlay: str | Sequence[str],
     ckpt_path: str | None,
     override: Mapping[str, Any] | None,
+    of_slices: bool,
 ) -> Setting:
     home = Bundle(find_bundles(str(bundle))[0])
-    pixels = subject_of(home.name).resolution if resolution is None else resolution
+    subject = subject_of(home.name)
+    usual = subject.slice_size if of_slices and subject.slice_size else subject.resolution
+    pixels = usual if resolution is None else resolution
     return Setting(
         root=str(home.root),
         resolution=options.counts("resolution", pixels),

@@ -23,6 +23,8 @@ from transmodal.data.sections import LIST_NAME
 from transmodal.errors import InputError
 
 HELD_OUT = 0.15
+RARE = ("tables", "modality")
+"""Flags of single layouts, which ``--from help`` describes."""
 
 
 def share(value: Any, name: str) -> float | list[str]:
@@ -197,7 +199,7 @@ def main(
     """Check a data set image by image and split it by patient; exit status 1 on any error.
 
     Nothing is written without --output. A dataset.json in the data set's folder overrides every later split.
-    With --from FORMAT, convert another layout into a new folder; --from help describes each, with examples.
+    With --from FORMAT, convert another layout into a new folder; --from help describes each, with flags and examples.
 
     For example: tools/datalist.py data/pelvis --validation STS_012,STS_034 --test 0.2 --output dataset.json
 
@@ -224,7 +226,7 @@ def main(
     """
     held_out, options = (validation, test, seed), {"window": window, "patient": patient, "paired": paired}
     options |= {"slice_thickness": slice_thickness, "slices_per_case": slices_per_case}
-    options |= {"shape": shape, "spacing": spacing, "first": first}
+    options |= {"shape": shape, "spacing": spacing, "first": first, **{flag: other.pop(flag, None) for flag in RARE}}
     with _ended_by_errors():
         check_flags(main, set(other) - {"from"}, {"--check": check, "--force": force})
         if "from" in other:

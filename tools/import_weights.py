@@ -176,6 +176,10 @@ def main(
         --config configs/legacy.json
     tools/import_weights.py ct_mr_mddga_translation slices=2D/best.pth
 
+    model-<n>.pt of X-ray2CTPA serves any role, with averaged weights and merged adapters:
+    tools/import_weights.py chest_xray_ctpa_translation autoencoder=vae.safetensors encoder=model-9.pt
+        denoiser=model-9.pt
+
     A whole training goes on where it stopped:
     tools/import_weights.py ct_mr_syndiff_translation --training content.pth --output OUTPUT_DIR
 

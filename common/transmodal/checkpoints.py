@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from transmodal.errors import InputError
@@ -125,7 +126,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
 
 def read_safely(path: str | Path, allowed: Sequence[type] = ()) -> object:
-    """Unpickle tensors, numbers, plain containers and instances of the ``allowed`` classes; none of their code runs.
+    """Read tensors, numbers, plain containers and instances of ``allowed``, or safetensors; no code in a file runs.
 
     Raises:
         InputError: if the file is missing, holds other objects or is damaged.
@@ -147,11 +148,8 @@ def state_dict_in(content: object, where: str | Path) -> dict[str, Tensor]:
     Raises:
         InputError: if there is none, or if it holds anything but tensors.
     """
-    state = content
-    for layout in LAYOUTS:
-        if isinstance(state, Mapping) and isinstance(state.get(layout), Mapping):
-            state = state[layout]
-            break
+    nested = (content.get(layout) for layout in LAYOUTS if isinstance(content, Mapping))
+    state = next((inner for inner in nested if isinstance(inner, Mapping)), content)
     if not isinstance(state, Mapping) or not state:
         raise _not_a_state_dict(where, f"a {type(state).__name__}" if state else "nothing in it")
     others = [
@@ -271,6 +269,8 @@ def write_checkpoint(content: object, path: str | Path) -> None:
 
 def _unpickled(path: Path) -> object:
     try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         foreign = re.findall(r"GLOBAL ([\w.]+)", str(error))

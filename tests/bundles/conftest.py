@@ -74,7 +74,7 @@ def _train(bundle: Path, folder: Path) -> Trained:
     """Every stage of a bundle in small, in order; the last one is returned."""
     torch.set_num_threads(1)
     data = folder / "data"
-    write_phantoms(data, cases=2, **TINY[bundle.name].phantoms)
+    write_phantoms(data, cases=TINY[bundle.name].cases, **TINY[bundle.name].phantoms)
     made: dict[str, str] = {}
     stages: dict[str, Trained] = {}
     for stage in TINY[bundle.name].before:

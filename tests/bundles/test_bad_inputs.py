@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 
 from tests.bundles.conftest import Trained
-from tests.bundles.tiny import BUNDLES, SPLIT, TINY, Direction, Stage, files_below, of_every_training, run
+from tests.bundles.row import Direction, Stage
+from tests.bundles.tiny import BUNDLES, SPLIT, TINY, files_below, images_of, of_every_training, run
 from transmodal.errors import InputError
 
 Change = Callable[[Path], None]
@@ -54,7 +55,7 @@ def voxels(edit: Callable[[np.ndarray], np.ndarray]) -> Change:
 
 
 def with_nan(values: np.ndarray) -> np.ndarray:
-    values[3, 4, 0] = np.nan
+    values[(3, 4, 0)[: values.ndim]] = np.nan
     return values
 
 
@@ -77,7 +78,7 @@ def truncated(path: Path) -> None:
 def coloured(path: Path) -> None:
     """Put a colour picture in the file's place."""
     path.unlink()
-    colours = np.tile(np.arange(32, dtype=np.uint8)[:, None, None], (1, 32, 3))
+    colours = np.tile(np.arange(32, dtype=np.uint8)[:, None, None], (1, 32, 3)) * np.array([1, 2, 4], np.uint8)
     Image.fromarray(colours).save(path.with_name(path.name.replace(".nii.gz", ".png")))
 
 
@@ -85,7 +86,10 @@ UNREADABLE = (
     Bad("nan", "{source}.nii.gz", "1 of", "finite values", "export the image again", voxels(with_nan)),
     Bad("constant", "{source}.nii.gz", "a constant image", "contrast", "check the export", voxels(constant)),
     Bad("truncated", "{source}.nii.gz", "cannot be read", "a complete", "copy or convert the file again", truncated),
-    Bad("colour", "{source}.png", "a colour", "one channel", "save it as 8-bit or 16-bit greyscale", coloured),
+)
+COLOURED = Bad("colour", "{source}.png", "a colour", "one channel", "save it as 8-bit or 16-bit greyscale", coloured)
+COLOURED_RADIOGRAPH = Bad(
+    "colour", "xray.png", "colours in", "a picture in grey", "export the original picture", coloured
 )
 COMMANDS = (
     Bad("amp_as_text", "amp", "'true'", "True or False", "--amp True", ids={"amp": "true"}),
@@ -140,9 +144,15 @@ class Attempt:
 
     def first_of(self, config: str) -> Path:
         """The file of that case which a config reads first."""
-        reads = TINY[self.trained.bundle.name].reads if config == "train" else None
-        folder, modality = reads or ("data", self.direction.sources[0])
-        return self.folder / folder / "phantom_000" / f"{modality}.nii.gz"
+        bundle = self.trained.bundle
+        made = TINY[bundle.name].reads if reads_made(bundle, config) else None
+        folder = made[0] if made else "data"
+        return self.folder / folder / "phantom_000" / f"{read_first(bundle, config)}.nii.gz"
+
+    def needed_by(self, config: str) -> str:
+        """A modality without which a config cannot do."""
+        replaced = TINY[self.trained.bundle.name].replaced and config != "inference"
+        return self.direction.target if replaced else self.direction.sources[0]
 
     def refusal(self, config: str, **ids: Any) -> InputError:
         """Run, and return the one error of ours in what the user then sees."""
@@ -176,13 +186,30 @@ def reads_made(bundle: Path, config: str) -> bool:
     return config == "train" and TINY[bundle.name].reads is not None
 
 
+def unreadable(modality: str) -> list[Bad]:
+    """What may be wrong with a file of a modality; a radiograph that is grey may well be stored in colour."""
+    return [*UNREADABLE, COLOURED_RADIOGRAPH if modality == "xray" else COLOURED]
+
+
+def read_first(bundle: Path, config: str) -> str:
+    """Modality of the images that a config reads first."""
+    row = TINY[bundle.name]
+    stages = {stage.config: stage.reads for stage in row.before}
+    made = row.reads[1] if row.reads and config == "train" else None
+    return made or stages.get(config) or row.directions[0].sources[0]
+
+
 WITH_IMAGES = [path for path in BUNDLES if path.name in TINY and TINY[path.name].directions]
 
 
 TRAININGS = [(bundle, config) for bundle, config in of_every_training() if bundle in WITH_IMAGES]
 BEFORE = [(bundle, stage) for bundle in WITH_IMAGES for stage in TINY[bundle.name].before]
+TRANSLATED = [(bundle, bad) for bundle in WITH_IMAGES for bad in unreadable(read_first(bundle, "inference"))]
 TRAINED_ON = [  # what a stage of ours has written is spoilt by no other kind of file
-    (each, bad) for each in TRAININGS for bad in UNREADABLE if bad.name != "colour" or not reads_made(*each)
+    (each, bad)
+    for each in TRAININGS
+    for bad in unreadable(read_first(*each))
+    if bad.name != "colour" or not reads_made(*each)
 ]
 
 
@@ -232,7 +259,7 @@ def assert_says(error: InputError, bad: Bad, source: str = "") -> None:
     assert bad.remedy in error.remedy
 
 
-@pytest.mark.parametrize("bad", UNREADABLE, ids=named)
+@pytest.mark.parametrize(("bundle", "bad"), TRANSLATED, indirect=["bundle"], ids=named)
 def test_inference_refuses_an_image(bad: Bad, one_case: Attempt) -> None:
     bad.change(one_case.file(one_case.direction.sources[0]))
     assert_says(one_case.refusal("inference"), bad, one_case.direction.sources[0])
@@ -305,12 +332,12 @@ def test_an_empty_folder_is_refused_with_the_layout_that_is_wanted(config: str, 
 
 @pytest.mark.parametrize("config", ["inference", "evaluate", "train"])
 def test_a_missing_modality_is_named_with_what_there_is(config: str, attempt: Attempt) -> None:
-    source = attempt.direction.sources[0]
-    for path in attempt.data.glob(f"*/{source}.nii.gz"):
+    needed = attempt.needed_by(config)
+    for path in attempt.data.glob(f"*/{needed}.nii.gz"):
         path.unlink()
     error = attempt.refusal(config)
     assert str(attempt.data) in str(error)
-    assert source in error.wanted
+    assert needed in error.wanted
     assert attempt.written() == []
 
 
@@ -318,11 +345,14 @@ def test_a_missing_modality_is_named_with_what_there_is(config: str, attempt: At
 def test_a_modality_that_nobody_knows_is_named(config: str, attempt: Attempt) -> None:
     ids = TINY[attempt.trained.bundle.name].unknown
     error = attempt.refusal(config, **ids)
-    assert all(str(name) in error.wanted for name in ids.values())
+    assert all(str(name) in f"{error.found} {error.wanted}" for name in ids.values())
     assert str(attempt.data) in str(error) or error.where.startswith("configuration id")
     assert attempt.written() == []
 
 
+@pytest.mark.parametrize(
+    "bundle", [path for path in WITH_IMAGES if TINY[path.name].grid is None], indirect=True, ids=named
+)
 def test_evaluation_refuses_a_target_on_another_grid_before_it_translates(one_case: Attempt) -> None:
     source, target = (one_case.file(name) for name in (one_case.direction.sources[0], one_case.direction.target))
     moved(target)
@@ -348,6 +378,6 @@ def test_an_image_without_fault_is_not_refused(one_case: Attempt) -> None:
     """Or the refusals above would prove nothing."""
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         one_case.refusal("inference")
-    target = one_case.direction.target
-    maps = [f"phantom_000/{target}_std.nii.gz"] if TINY[one_case.trained.bundle.name].deviation else []
-    assert one_case.written() == [f"phantom_000/{target}.nii.gz", *maps]
+    bundle = one_case.trained.bundle
+    images = [f"phantom_000/{name}" for name in images_of(bundle, one_case.direction.target)]
+    assert one_case.written() == sorted([*images, *TINY[bundle.name].beside])

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.testing import assert_close
 
@@ -227,3 +228,14 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypa
         save_weights({"a": 2 * ONES}, tmp_path / "model.pt")
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
     assert_close(read_checkpoint(tmp_path / "model.pt")["a"], ONES)
+
+
+def test_safetensors_read_as_a_state_dict(tmp_path: Path) -> None:
+    save_file({"module.a.weight": torch.arange(6.0).reshape(2, 3)}, tmp_path / "w.safetensors")
+    assert_close(read_checkpoint(tmp_path / "w.safetensors"), {"a.weight": torch.arange(6.0).reshape(2, 3)})
+
+
+def test_broken_safetensors_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"no tensors in here")
+    with pytest.raises(InputError, match="SafetensorError"):
+        read_checkpoint(tmp_path / "w.safetensors")

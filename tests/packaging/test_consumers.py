@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,22 @@ import torch
 from contract import Bundle
 from tests.packaging.consumers import DeployOperator, LabelInferTask, LabelTrainTask
 from tests.packaging.tiny import GAINS, TEMPLATE, edit, give_weights, shrink, tiny_bundle, write_cases
-from transmodal.phantom import write_phantoms
+from transmodal.phantom import Chest, write_phantoms
+from transmodal.transforms import RadiographLoadImaged
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDING = 0.51  # a synthetic CT is stored in whole HU where the consumers keep the float
 MODALITIES = ("ct", "mr", "t1", "t1ce", "t2", "flair", "mask")
-WITHOUT_IMAGES = ("ct_mr_modality_classification",)  # its consumers are played by its own tests
-REAL = sorted(path.parent for path in ROOT.glob("bundles/*/configs") if path.parent.name not in WITHOUT_IMAGES)
+WITHOUT_IMAGES = ("ct_mr_modality_classification", "chest_ctpa_embolism_classification")
+"""Bundles that answer with a word or a number; their own tests play their consumers."""
+OF_RADIOGRAPHS = ROOT / "bundles" / "chest_xray_ctpa_translation"
+"""Makes a volume of a picture, which MONAI Label would resize to the size of the picture, so it is not played here."""
+
+REAL = sorted(
+    path.parent
+    for path in ROOT.glob("bundles/*/configs")
+    if path.parent.name not in (*WITHOUT_IMAGES, OF_RADIOGRAPHS.name)
+)
 
 
 @pytest.fixture(params=[TEMPLATE, *REAL], ids=lambda path: path.name)
@@ -137,6 +147,43 @@ def test_label_trains_on_records_of_image_and_label(any_bundle: Path, tmp_path: 
     LabelTrainTask(any_bundle)(records)
     written = [path for path in tmp_path.rglob("*.pt") if path.read_bytes() != before.get(path)]
     assert written, "training wrote no new weights"
+
+
+@pytest.fixture
+def of_radiographs(tmp_path: Path) -> Path:
+    """The bundle that makes volumes of radiographs, in small and with weights."""
+    return shrink(OF_RADIOGRAPHS, tmp_path)
+
+
+@pytest.fixture
+def chests(tmp_path: Path) -> list[Path]:
+    """Two cases with a CT and a radiograph."""
+    modalities = ("ct", "xray", "mask")
+    return write_phantoms(
+        tmp_path / "chests", cases=2, shape=(24, 24, 12), modalities=modalities, regions=[Chest()], xray_spacing=5.0
+    )
+
+
+def test_deploy_makes_of_a_radiograph_the_ct_that_the_command_line_writes(
+    of_radiographs: Path, chests: list[Path], tmp_path: Path
+) -> None:
+    shutil.rmtree(chests[1])
+    picture = RadiographLoadImaged("image")({"image": str(chests[0] / "xray.nii.gz")})["image"]
+    result = DeployOperator(of_radiographs)(picture[0].numpy(), picture.affine.numpy())
+    expected = command_line(of_radiographs, chests[0].parent, tmp_path / "output")
+    np.testing.assert_allclose(result, expected, rtol=0, atol=ROUNDING)
+    assert float(np.std(expected)) > ROUNDING
+
+
+def test_label_trains_on_radiographs_and_the_ct_that_belong_to_them(
+    of_radiographs: Path, chests: list[Path], tmp_path: Path
+) -> None:
+    edit(of_radiographs, "train", lambda config: config.update(output_dir=str(tmp_path / "trained"), val_interval=1))
+    before = (of_radiographs / "models" / "model.pt").read_bytes()
+    LabelTrainTask(of_radiographs)(
+        [{"image": str(case / "xray.nii.gz"), "label": str(case / "ct.nii.gz")} for case in chests]
+    )
+    assert (of_radiographs / "models" / "model.pt").read_bytes() != before
 
 
 def test_label_uses_the_generator_of_the_direction(bundle: Path, case: Path) -> None:

@@ -49,6 +49,14 @@ SMALL = {
     "norm_groups": 4,
     "num_steps": 2,
     "validation_steps": 2,
+    "autoencoder_groups": 4,
+    "image_channels": 1,
+    "encoder_channels": [8, 8],
+    "denoiser_channels": 8,
+    "xray_size": 32,
+    "init_features": 8,
+    "growth_rate": 4,
+    "block_config": [2, 2],
 }
 
 

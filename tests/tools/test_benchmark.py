@@ -14,6 +14,7 @@ import benchmark
 from benchmark import main
 from benchmarks.measuring import Memory
 from benchmarks.quality import Change
+from benchmarks.steps import Steps
 from benchmarks.volumes import VolumeMemory
 from tests.packaging.tiny import give_weights, tiny_bundle
 
@@ -89,6 +90,42 @@ def test_of_md_dga_a_whole_volume_is_estimated(tmp_path: Path, capsys: pytest.Ca
     assert "a volume of 8×12×16 in 5 steps, estimated" in printed
 
 
+def test_of_x_ray2ctpa_the_denoiser_is_measured_and_a_whole_volume_estimated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = {"num_steps": 5, "guidance": 2.0, "autoencoder_channels": [8, 8], "autoencoder_groups": 4, "xray_size": 32}
+    ids |= {"denoiser_channels": 8, "channel_mult": [1, 2], "norm_groups": 4, "slices_at_once": 3}
+    line = f'chest_xray_ctpa_translation --resolution 8,4,4 --batch 2 --repeats 1 --override "{ids}"'
+    run(f"{line} --output {tmp_path / 'speed.json'}")
+    measured = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
+    assert measured["rows"][0]["network"].endswith(", published operators")
+    assert all(row["difference"] <= 1e-4 for row in measured["rows"] if row["dtype"] == "float32")
+    estimate = measured["estimate"]
+    assert estimate["volume"] == [8, 8, 8]
+    # with guidance each step asks the denoiser twice; 8 slices are decoded 3 at a time
+    assert [(part["name"], part["calls"]) for part in estimate["parts"]] == [
+        ("denoiser", 10), ("encoder of the radiograph", 1), ("decoder", 3),
+    ]  # fmt: skip
+    assert "a volume of 8×8×8 in 5 steps, estimated" in capsys.readouterr().out
+
+
+def test_the_means_of_every_number_of_steps_are_told(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[Any] = []
+    rows = [Steps(50, {"mae": 100.0}, 2, 9.0), Steps(5, {"mae": 104.0}, 2, 1.0)]
+    monkeypatch.setattr(benchmark, "compare_steps", lambda *arguments: given.append(arguments) or rows)
+    line = (
+        f"{tiny} --steps 50,5 --ckpt_path {give_weights(tiny)} --dataset_dir {tmp_path} --output {tmp_path / 's.json'}"
+    )
+    run(line)
+    ((_, options, steps),) = given
+    assert (options, steps) == ({"dataset_dir": str(tmp_path)}, (50, 5))
+    measured = json.loads((tmp_path / "s.json").read_text())
+    assert measured["steps"][1] == {"steps": 5, "means": {"mae": 104.0}, "cases": 2, "seconds": 1.0}
+    assert "104.0 (+4.0)" in capsys.readouterr().out
+
+
 def test_given_weights_are_measured(tiny: Path, tmp_path: Path) -> None:
     weights = give_weights(tiny)
     run(f"{tiny} --resolution 8,8 --batch 1 --repeats 1 --ckpt_path models/model.pt --output {tmp_path / 'speed.json'}")
@@ -135,6 +172,7 @@ def test_volumes_of_so_many_slices_are_measured(
         ("no_such_bundle", r"no_such_bundle: found no folder with configs/"),
         ("{tiny} --batch 0", r"--batch: found 0; wanted whole numbers from 1 on"),
         ("{tiny} --resolution large", r"--resolution: found 'large'; wanted whole numbers"),
+        ("{tiny} --steps 10", r"--steps: found no --ckpt_path; wanted trained weights"),
         ("{tiny} --slices many", r"--slices: found 'many'; wanted whole numbers from 1 on"),
         ("{tiny} --repeats 2,3", r"--repeats: found \(2, 3\); wanted one number"),
         ("{tiny} --overlay none.json", r"none.json: found no such file; wanted the file of --overlay"),

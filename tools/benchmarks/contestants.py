@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks import published_sunet
+from benchmarks import published_factorised, published_sunet
 from benchmarks.measuring import Contestant, unchanged
 from benchmarks.published_operators import as_published
+from benchmarks.radiographs import RadiographDenoiser, condition_and_noise
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Subject:
             is all there is to a translation.
         slice_axis: spatial axis of volumes that numbers the slices.
         volumes: ways to translate a volume whose memory is measured, with the ids of the config that make each.
+        slice_size: pixels of a slice of such a volume, unless others are asked for; None for ``resolution``.
+        picture: id of the config with the edge in pixels of the picture that volumes are made of; None where they are
+            made of volumes.
+        grid: id of the config with the size of volumes that are made of a picture.
     """
 
     part: Callable[[nn.Module], nn.Module] = unchanged
@@ -41,6 +46,9 @@ class Subject:
     slices: int | None = None
     slice_axis: int = 2
     volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"as configured": {}})
+    slice_size: tuple[int, ...] | None = None
+    picture: str | None = None
+    grid: str | None = None
 
 
 def _first(network: nn.Module) -> nn.Module:
@@ -79,6 +87,20 @@ WHOLE = Subject()
 """A bundle without an entry: its whole network, from its image alone."""
 SUBJECTS = {
     "brain_mri_mudiff_synthesis": Subject(inputs=_both, published=as_published),
+    "chest_xray_ctpa_translation": Subject(
+        part=RadiographDenoiser,
+        inputs=condition_and_noise,
+        published=published_factorised.as_published,
+        definition="denoiser_def",
+        resolution=(64, 32, 32),  # of the latents
+        batches=(1, 2),
+        slices=64,
+        slice_axis=0,
+        volumes={"as configured": {"num_steps": 1}, "slice by slice": {"num_steps": 1, "slices_at_once": 1}},
+        slice_size=(256, 256),
+        picture="xray_size",
+        grid="grid",
+    ),
     "ct_mr_mddga_translation": Subject(
         inputs=_slice,
         published=published_sunet.as_published,

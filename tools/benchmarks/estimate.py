@@ -28,6 +28,7 @@ GPUS = {"NVIDIA A100": 312.0, "NVIDIA H100 SXM, H200": 989.0, "NVIDIA RTX 4090":
 SHARES = (0.1, 0.4)
 """Of that peak, assumed of such networks: few channels at full size are bound by memory, wide layers are not."""
 DTYPES = ("float32", "bf16 autocast")
+GRID = "grid"
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,68 @@ class Part:
 
 
 def estimated(setting: Setting, slices: int, rows: Sequence[Mapping[str, Any]], repeats: int) -> dict[str, Any]:
-    """Describe a volume's translation by MD-DGA: slices, then latents, then the autoencoder.
+    """Describe a volume's translation by MD-DGA or X-ray2CTPA.
+
+    Args:
+        setting: the bundle, its overlays, and the size of what the table is of.
+        slices: of the volume; for X-ray2CTPA the latents of ``setting`` tell them.
+        rows: of the network's table; the first is one by one in float32, of bfloat16 the fastest counts.
+        repeats: timed calls of the other networks, in each arithmetic.
+    Returns:
+        For JSON: ``volume``, ``steps``, ``parts``, ``minutes`` by arithmetic, ``teraflop`` and ``gpus``.
+    """
+    per_call = {dtype: min(1000 / row["per_second"] for row in kind) for dtype, kind in _kinds(rows).items()}
+    if subject_of(Bundle(setting.root).name).picture is not None:
+        return of_radiograph(setting, per_call, repeats)
+    return of_slices(setting, slices, per_call, repeats)
+
+
+@torch.no_grad()
+def of_radiograph(setting: Setting, per_call: Mapping[str, float], repeats: int) -> dict[str, Any]:
+    """What a radiograph goes through: its encoder, then the denoiser in every step, then the decoder in chunks.
+
+    Args:
+        setting: the bundle, its overlays, and the size of the latents.
+        per_call: time of the denoiser in ms, by arithmetic.
+        repeats: timed calls of encoder and decoder, in each arithmetic.
+    """
+    factors = setting.content("autoencoder_def").factors
+    volume = [length * factor for length, factor in zip(setting.resolution, factors, strict=True)]
+    sized = replace(setting, ckpt_path=None, overrides=(*setting.overrides, (GRID, volume)))  # that file is of a part
+    network, _ = sized.for_volumes()
+    steps, guidance = int(setting.content("num_steps")), float(setting.content("guidance"))
+    picture = setting.volume(1).to(setting.device)
+    noisy = torch.randn(1, network.autoencoder.latent_channels, *setting.resolution, device=setting.device)
+    chunk = getattr(network.autoencoder, "slices_at_once", None) or setting.resolution[0]
+    condition, timesteps = network.condition(picture), torch.zeros(1, dtype=torch.long, device=setting.device)
+
+    def denoiser_call() -> Tensor:
+        return network.predict(condition, noisy, timesteps)
+
+    def encoder_call() -> Tensor:
+        return network.condition(picture)[0]
+
+    def decoder_call() -> Tensor:
+        return network.autoencoder.decode(noisy[:, :, :chunk])
+
+    calls = steps * (2 if guidance not in (0, 1) else 1)  # with guidance each step is taken without condition too
+    parts = [
+        Part("denoiser", calls, counted(denoiser_call), per_call),
+        measured("encoder of the radiograph", 1, encoder_call, repeats, setting.device),
+        measured("decoder", -(-setting.resolution[0] // chunk), decoder_call, min(repeats, 2), setting.device),
+    ]
+    return described(parts, volume, steps)
+
+
+def of_slices(setting: Setting, slices: int, per_slice: Mapping[str, float], repeats: int) -> dict[str, Any]:
+    """What a volume goes through in MD-DGA: the slice net in every step, then the latent net, then the autoencoder.
 
     Args:
         setting: the bundle, its overlays, and the size of a slice.
         slices: of the volume.
-        rows: of the slice net's table; the first is one by one in float32, of bfloat16 the fastest counts.
+        per_slice: time of the slice net in ms, by arithmetic.
         repeats: timed calls of the other two networks, in each arithmetic.
-    Returns:
-        For JSON: ``volume``, ``steps``, ``parts``, ``minutes`` by arithmetic, ``teraflop`` and ``gpus``.
     """
-    per_slice = {dtype: min(1000 / row["per_second"] for row in kind) for dtype, kind in _kinds(rows).items()}
     steps = int(setting.content("num_steps"))
     network, _ = replace(setting, ckpt_path=None).for_volumes()  # that file is of the slice net
     volume = setting.volume(slices).clamp(-1, 1).to(setting.device)
@@ -138,7 +190,7 @@ def estimate_table(estimate: Mapping[str, Any]) -> str:
         [
             f"a volume of {size} in {estimate['steps']} steps, estimated from medians of single calls, not translated:",
             aligned([header, *rows, total]),
-            "slices in float32: one by one, as in the first row; in bf16: as in the fastest row.",
+            f"{parts[0].name} in float32: one by one, as in the first row; in bf16: as in the fastest row.",
             f"on GPUs, by FLOPs alone, assuming {low} to {high} of the data sheet's bf16 peak; none was measured:",
             *(
                 f"{gpu['name']} ({gpu['peak_teraflops']:.0f} TFLOP/s): {gpu['seconds'][1]:.1f} to "

@@ -53,10 +53,10 @@ class Contestant:
         arranged = self.arrange(network)
         fed = {name: value[: self.batch] for name, value in inputs.items()}
         if self.channels_last:
-            spatial = any(value.ndim == 5 for value in inputs.values())
-            layout = torch.channels_last_3d if spatial else torch.channels_last
-            arranged = copy.deepcopy(arranged).to(memory_format=layout)
-            fed = {name: value.to(memory_format=layout) if value.ndim > 3 else value for name, value in fed.items()}
+            axes = max(value.ndim for value in inputs.values())  # of images; what has fewer has no such layout
+            layout = torch.channels_last_3d if axes == 5 else torch.channels_last
+            arranged = _in_layout(copy.deepcopy(arranged), axes, layout)
+            fed = {n: value.to(memory_format=layout) if value.ndim == axes else value for n, value in fed.items()}
         kind = next(iter(inputs.values())).device.type
 
         def run() -> Tensor:
@@ -65,6 +65,14 @@ class Contestant:
             return output
 
         return run
+
+
+def _in_layout(network: nn.Module, axes: int, layout: torch.memory_format) -> nn.Module:
+    """Bring the weights of so many axes to a memory layout, in place; a network of volumes may hold pictures too."""
+    for weight in network.parameters():
+        if weight.ndim == axes:
+            weight.data = weight.data.to(memory_format=layout)
+    return network
 
 
 @dataclass(frozen=True)

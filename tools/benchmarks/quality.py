@@ -57,7 +57,7 @@ def compare_precisions(setting: Setting, options: Mapping[str, str]) -> list[Cha
         scores = []
         for amp in (False, True):
             output = Path(folder) / f"amp_{amp}"
-            _evaluate(setting, {**given, "amp": str(amp), "output_dir": str(output)})
+            evaluate(setting, {**given, "amp": str(amp), "output_dir": str(output)})
             scores.append(_scores(output / "metrics.csv"))
     float32, bf16 = scores
     return [Change(case, float32[case], bf16[case]) for case in float32]
@@ -75,7 +75,12 @@ def quality_table(changes: Sequence[Change]) -> str:
     return f"{aligned([header, *rows])}\nlargest change: {largest(changes):.4f} dB"
 
 
-def _evaluate(setting: Setting, options: Mapping[str, str]) -> None:
+def evaluate(setting: Setting, options: Mapping[str, str]) -> None:
+    """Run a bundle's evaluation in a process of its own, with these ids overridden.
+
+    Raises:
+        InputError: if it fails, with what it said last.
+    """
     configs = ["configs/inference.json", "configs/evaluate.json", *setting.overlays]
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs)]
     command += [word for name, value in options.items() for word in (f"--{name}", value)]

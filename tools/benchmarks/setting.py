@@ -59,13 +59,17 @@ class Setting:
         return self._network(bundle).to(self.device), inferer
 
     def volume(self, slices: int) -> Tensor:
-        """Draw a volume of the sources, (1, C, *S) with ``slices`` along the axis that the bundle slices.
+        """Draw what a volume of so many slices is made of, as inference has it, on the CPU.
 
-        It stays on the CPU, as inference has it.
+        That is a volume of the sources, (1, C, *S) with ``slices`` along the axis that the bundle slices, or a picture,
+        (1, C, H, W).
         """
         bundle = Bundle(self.root)
+        subject = subject_of(bundle.name)
         size = list(self.resolution)
-        size.insert(subject_of(bundle.name).slice_axis, slices)
+        size.insert(subject.slice_axis, slices)
+        if subject.picture is not None:
+            size = [int(self.content(subject.picture))] * 2
         return torch.randn(1, self._channels(bundle), *size)
 
     def content(self, name: str) -> Any:

@@ -42,11 +42,12 @@ class VolumeMemory:
 
 def volume_memories(setting: Setting, slices: Sequence[int]) -> list[VolumeMemory]:
     """Translate a volume of each size by the bundle's own inferer in each of its ways, each in a fresh process."""
-    spawn = multiprocessing.get_context("spawn")
+    spawn, subject = multiprocessing.get_context("spawn"), subject_of(Path(setting.root).name)
     memories = []
     for count in slices:
-        for way, ids in subject_of(Path(setting.root).name).volumes.items():
-            arranged = replace(setting, overrides=(*ids.items(), *setting.overrides))
+        size = {} if subject.grid is None else {subject.grid: [count, *setting.resolution]}
+        for way, ids in subject.volumes.items():
+            arranged = replace(setting, overrides=(*ids.items(), *size.items(), *setting.overrides))
             with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as process:
                 memory = process.submit(volume_memory, arranged, count).result()
             memories.append(replace(memory, way=way))

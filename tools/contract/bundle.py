@@ -84,12 +84,14 @@ class Bundle:
         return sorted(path.stem for path in self.configs.glob("*.json") if path.stem != "metadata")
 
     def base_of(self, name: str) -> str | None:
-        """Name of the config that ``name`` is laid over, or None for a config that stands alone."""
+        """Name of the config that ``name`` is laid over, or None for one that stands alone, as bundle_root tells."""
         if name.startswith("evaluate_"):
             return "evaluate"
         if name != "inference" and (name.startswith("inference_") or name.endswith(("evaluate", "inference"))):
             return "inference"
-        alone = name in ("train", "inference") or (not name.startswith("train_") and "network_def" in self.read(name))
+        if name in ("train", "inference"):
+            return None
+        alone = not name.startswith("train_") and {"network_def", "bundle_root"} & self.read(name).keys()
         return None if alone else "train"
 
     @cached_property

@@ -27,6 +27,8 @@ from transmodal.checkpoints import load_weights, save_weights
 
 SCHEMA = Path(__file__).with_name("metadata_schema.json")
 SECONDS = 5
+GRID = [8, 64, 64]
+EDGE = 64
 
 
 def verify_metadata(bundle: Bundle) -> Iterator[str]:
@@ -81,8 +83,13 @@ def properties_of_training(bundle: Bundle) -> Iterator[str]:
 
 def properties_of_inference(bundle: Bundle) -> Iterator[str]:
     """MONAI's check_properties finds nothing missing in inference.json, alone and under inference_*.json."""
+    known = {"ckpt_path", *(f"{part}_path" for part in bundle.parts)}
     for name in ("inference", *(name for name in bundle.config_names() if name.startswith("inference_"))):
-        yield from _properties(bundle, name, "infer")
+        files = [key for key in bundle.read(name) if key.endswith("_path") and key not in known]
+        if name == "inference" or not files:
+            yield from _properties(bundle, name, "infer")
+        else:
+            yield Note(f"{name}.json is left out, as it reads {', '.join(files)}, which only a training makes")
 
 
 def properties_of_evaluation(bundle: Bundle) -> Iterator[str]:
@@ -118,13 +125,17 @@ def _stand_ins(bundle: Bundle, name: str, kind: str, folder: Path) -> dict[str, 
     parser = monai.bundle.ConfigParser()
     parser.read_config(bundle.stack(name))
     ids: dict[str, Any] = {"device": "cpu", "ckpt_path": str(folder / "model.pt")}
-    parser.update({**ids, **bundle.ids})
     made = {"ckpt_path": "network"} if kind == "infer" else {f"{part}_path": f"{part}_def" for part in bundle.parts}
     for key in dict(parser.config):  # type: ignore[arg-type]
         if key.endswith("_dir") and key not in ("dataset_dir", "output_dir"):
             ids[key] = str(shutil.copytree(bundle.data, folder / key))
         elif key == "pixdim":  # no check asks for the published size of voxels, and to resample to it takes long
             ids[key] = [-1.0, -1.0, -1.0]
+        elif key == "patch" and isinstance(parser["patch"], list):  # padding would leave little body in a slice
+            ids[key] = [EDGE] * len(parser["patch"])
+        elif key == "grid" and "field_of_view" in parser:  # so many voxels of the same millimetres
+            ids[key] = GRID
+    parser.update({**ids, **bundle.ids})
     for key, network in made.items():
         ids.setdefault(key, str(folder / f"{network}.pt"))
         save_weights(parser.get_parsed_content(network).state_dict(), ids[key])

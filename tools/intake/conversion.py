@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
 from intake.splits import Sections, Split
-from transmodal.data.layout import LABELS, SECTIONS, Case, case_files, extension, visible
+from transmodal.data.layout import LABELS, SECTIONS, Case, case_files, extension, is_lone_dicom, visible
 from transmodal.data.sections import LIST_NAME, check_sections, write_sections
 from transmodal.errors import InputError
 
+LABELS_NAME = "labels.csv"
 SECTION_NAMES = {"train": "training", "val": "validation", "valid": "validation", "test": "test"}
 
 
@@ -65,6 +66,17 @@ class Format(Protocol):
         ...
 
 
+@runtime_checkable
+class WithFindings(Protocol):
+    """A layout that also tells what a radiologist found.
+
+    Attributes:
+        findings: whether a case shows an embolism (0 or 1), of those where that is known; complete with the items.
+    """
+
+    findings: Mapping[str, int]
+
+
 def section_folders(source: Path) -> list[tuple[str, Path]]:
     """(section, folder) of the folders ``train val test``; the source itself is for training where there are none."""
     parts = [folder for folder in visible(source) if folder.is_dir() and folder.name in SECTION_NAMES]
@@ -80,7 +92,9 @@ def some(folder: Path, limit: int = 6) -> str:
 def linked(section: str, case: str, patient: str | None, modality: str, original: Path) -> Item:
     """An image that stays where it is: the new data set has a symbolic link, or a copy where links cannot be made."""
     original = Path(os.path.abspath(original))
-    return Item(section, case, patient, modality, extension(original), partial(_link, original), original)
+    suffix = original.suffix.lower() if is_lone_dicom(original, modality) else extension(original)
+    suffix = "" if original.is_dir() else suffix
+    return Item(section, case, patient, modality, suffix, partial(_link, original), original)
 
 
 def convert(
@@ -117,6 +131,8 @@ def convert(
         if not errors:
             look(_located(sections, {item.place: item.original or new / item.place for item in items}))
             write_sections(new / LIST_NAME, sections, made)
+            if isinstance(form, WithFindings) and form.findings:
+                _write_findings({case: found for case, found in form.findings.items() if case in kept}, new)
             publish(new, output)
         return errors
     finally:
@@ -146,6 +162,12 @@ def publish(new: Path, output: Path) -> None:
     new.rename(output)
 
 
+def _write_findings(findings: Mapping[str, int], folder: Path) -> None:
+    """The table ``labels.csv`` of the cases whose findings are known."""
+    lines = ["case,embolism", *(f"{case},{found}" for case, found in findings.items())]
+    (folder / LABELS_NAME).write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
 def _link(original: Path, place: Path) -> None:
     try:
         place.symlink_to(original)
@@ -155,7 +177,7 @@ def _link(original: Path, place: Path) -> None:
 
 def _copy(original: Path, place: Path) -> None:
     try:
-        shutil.copyfile(original, place)
+        (shutil.copytree if original.is_dir() else shutil.copyfile)(original, place)
     except OSError as error:
         raise InputError(
             original,

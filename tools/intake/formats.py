@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from intake.conversion import Format
+from intake.ctpa_latents import CTPALatents
+from intake.flat_volumes import FlatVolumes
 from intake.matlab import MatFiles
 from intake.numpy_stacks import NumpyStacks
 from intake.picture_stacks import PicturesByPatient
@@ -26,6 +28,8 @@ FORMATS: dict[str, Callable[..., Format]] = {
     "npy": NumpyStacks,
     "raw": RawVolumes,
     "planes": PlaneStacks,
+    "x-ray2ctpa": CTPALatents,
+    "volumes": FlatVolumes,
 }
 
 LAYOUTS = """\
@@ -52,6 +56,14 @@ raw                norm_ct_enContrast.001.raw norm_mr_enContrast.001.raw ..., or
                    the head, H to the back, W to the left. WORD=MODALITY for folders or names of other words.
 planes             one HDF5 file with imgs_160224 imgs_160168 imgs_224168 and img_160224_labels ..., as for MD-DGA's
                    slices. Each pair of slices becomes a case, because volumes cannot be told; these train slices only.
+x-ray2ctpa         latents CTPA_vae_256/SCAN.npy of (4, h, w, D), radiographs XRay_preprocessed/NUMBER.npy or
+                   XRay_…/SCAN/0.npy of (3, 224, 224), and tables train.csv valid.csv test.csv (also y_train.csv) in
+                   one folder, as for X-ray2CTPA on its own data, RSPECT and LIDC; of several folders of tables, one
+                   with --tables labels_csv/cross_validation_ct_xray/fold0. Latents keep their values, radiographs
+                   lose their normalisation, labels become labels.csv.
+volumes            any folder of images of one --modality, such as ct: NAME.nii.gz, or NAME/ of DICOM files, at any
+                   depth, each of which becomes the case NAME. With --modality xray also pictures, and
+                   DICOM files one by one. Files are linked, not copied.
 In raw and planes, values in [-1, 1] or [0, 1] are taken as normalised: MR becomes 0 to 1000, CT goes through --window;
 --first 0.7 trains with the first 70 % by number, tests with the rest, as published, and can be used with --validation.
 CT pictures need --window=LOW,HIGH: the Hounsfield units of black and white (of 0 and 1 in CT.mat; of the ends of the
@@ -60,6 +72,7 @@ range in raw and planes, where -1000,2000 is what ct_mr_mddga_translation takes 
 For example: tools/datalist.py pictures --from pictures-ab --a ct --b mr --window=-1000,1040 --output data/slices
              tools/datalist.py BraTS --from brats --lists train.list,val.list,test.list --output data/brats
              tools/datalist.py RAW --from raw --shape=160,224,168 --window=-1000,2000 --first 0.7 --output data/mddga
+             tools/datalist.py SCANS --from volumes --modality ct --output data/chest
 
 Published lists tell the sections of any layout, ours too: --lists TRAIN,VALIDATION,TEST, text files with an id per
 line, or --lists FILE.json:NAME, such as bundles/brain_mri_mudiff_synthesis/docs/splits.json:isles2015. An id is the

@@ -8,12 +8,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from monai.data import MetaTensor
+from monai.transforms import MapTransform
 from tqdm import tqdm
 
-from transmodal.data import check_same_grid
-from transmodal.data.layout import LABELS, Case, case_files
+from transmodal.data import check_same_grid, read_latent
+from transmodal.data.layout import KINDS, LABELS, LATENT, RADIOGRAPH, Case, case_files
+from transmodal.data.radiograph_check import check_radiograph
 from transmodal.errors import InputError
-from transmodal.transforms import BodyMask, CheckedLoadImaged
+from transmodal.transforms import BodyMask, CheckedLoadImaged, RadiographLoadImaged
+
+APART = (RADIOGRAPH, LATENT)
+"""Kinds of files that do not lie on the grid of a case's volumes, and show no body of their own."""
+
+TALKATIVE = ("monai.data.nvimgcodec_pydicom_plugin", "transmodal.transforms.radiograph_loading")
+"""Loggers that announce an absent option, and what the report tells as well."""
 
 BODY = {"ct": BodyMask(threshold=-500)}
 SMALL_BODY = 0.02
@@ -44,27 +52,53 @@ class Survey:
 def survey(cases: Sequence[Case]) -> Survey:
     """Read all images of these cases, one case at a time."""
     seen = Survey()
-    logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)  # announces an absent option
-    read = CheckedLoadImaged(keys="image", modality="")
+    for talkative in TALKATIVE:
+        logging.getLogger(talkative).setLevel(logging.ERROR)
+    volumes, radiographs = CheckedLoadImaged("image", modality=""), RadiographLoadImaged("image", check_chest=False)
+    read = {**dict.fromkeys(KINDS, volumes), RADIOGRAPH: radiographs}
     for case in tqdm(cases, desc="checking", unit="case", disable=None, leave=False):
         _case(case, read, seen)
     _compare(cases, seen)
     return seen
 
 
-def _case(case: Case, read: CheckedLoadImaged, seen: Survey) -> None:
+def _case(case: Case, read: Mapping[str, MapTransform], seen: Survey) -> None:
     name, files = case["case"], case_files(case)
     loaded: dict[str, MetaTensor] = {}
-    for modality in sorted(files, key=lambda modality: (modality in LABELS, modality)):
+    for modality in sorted(files.keys() - {LATENT}, key=lambda modality: (modality in LABELS, modality)):
         try:
-            loaded[modality] = read({"image": files[modality], "modality": modality, "case": name})["image"]
+            loaded[modality] = read[modality]({"image": files[modality], "modality": modality, "case": name})["image"]
         except InputError as error:
             seen.errors.append(str(error))
-    differs = _grids(loaded, files)
+    volumes = {modality: image for modality, image in loaded.items() if modality not in APART}
+    differs = _grids(volumes, files)
     seen.warnings += [f"{name}: {text}" for text in differs.values()]
     seen.images[name] = {modality: _found(image, modality not in differs) for modality, image in loaded.items()}
-    if loaded:
-        seen.body[name] = _body(loaded)
+    if LATENT in files:
+        _latent(files[LATENT], seen, name)
+    if RADIOGRAPH in loaded:
+        _radiograph(loaded[RADIOGRAPH], seen, name)
+    if volumes:
+        seen.body[name] = _body(volumes)
+
+
+def _latent(path: str, seen: Survey, name: str) -> None:
+    try:
+        values = read_latent(path)
+    except InputError as error:
+        seen.errors.append(str(error))
+    else:
+        seen.images[name][LATENT] = Found(values.shape, (), float(values.min()), float(values.max()), same_grid=True)
+
+
+def _radiograph(picture: MetaTensor, seen: Survey, name: str) -> None:
+    """Tell what was noted of it, and what no training on chests would take; a limb may be there for another purpose."""
+    if picture.meta.get("notes"):
+        seen.warnings.append(f"{name}: {RADIOGRAPH}: {picture.meta['notes']}")
+    try:
+        check_radiograph(picture.as_tensor(), name)
+    except InputError as error:
+        seen.warnings.append(f"{name}: {RADIOGRAPH}: found {error.found}; wanted {error.wanted}")
 
 
 def _found(image: MetaTensor, same_grid: bool) -> Found:
@@ -97,7 +131,7 @@ def _body(loaded: Mapping[str, MetaTensor]) -> float:
 
 def _compare(cases: Sequence[Case], seen: Survey) -> None:
     """What only shows when cases are seen together."""
-    images = {case["case"]: set(case_files(case)) - set(LABELS) for case in cases}
+    images = {case["case"]: set(case_files(case)) - {*LABELS, *APART} for case in cases}
     everything = set().union(*images.values()) if images else set()
     single = {case: everything - found for case, found in images.items() if everything - found}
     if single:
@@ -111,7 +145,7 @@ def _compare(cases: Sequence[Case], seen: Survey) -> None:
             seen.warnings.append(
                 f"{len(single)} cases lack {lacking} and can only train unpaired: {_some(sorted(single))}"
             )
-    for modality in sorted({name for found in seen.images.values() for name in found} - set(LABELS)):
+    for modality in sorted({name for found in seen.images.values() for name in found} - {*LABELS, *APART}):
         spacings = {case: sorted(found[modality].spacing) for case, found in seen.images.items() if modality in found}
         usual = _usual(list(spacings.values()))
         odd = [case for case, spacing in spacings.items() if _is_odd(spacing, usual)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydicom.misc import is_dicom
 
 from translating.tree import files_of
-from transmodal.data.layout import MODALITIES, PICTURES, VOLUMES, extension, visible
+from transmodal.data.layout import MODALITIES, PICTURES, VOLUMES, extension, is_latent, visible
 from transmodal.dicom import Series, find_series
 from transmodal.errors import InputError
 
@@ -26,6 +26,9 @@ OTHER_IMAGES = (
     *(".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", ".npz", ".h5", ".mat"),
 )
 """Ends of files of images that are not read."""
+
+TOLD = {"xray": "a radiograph, of which the bundle chest_xray_ctpa_translation makes a CT"}
+"""Why an image that is neither CT nor MR is left out, where there is more to say than that."""
 
 GENERIC = re.compile(
     r"ct|mr|mri|t1|t1ce|t2|flair|dwi|dicom|dcm|nifti|nii|data|raw|images?|img|scans?|series|slices?|volumes?|files?"
@@ -104,7 +107,12 @@ def find_scans(
         left_out += [LeftOut(str(scan.path), "not the DICOM series asked for") for scan in found]
         found = []
     left_out += [
-        LeftOut(_seen(home, path), f"images that end in {path.suffix} are not read: convert it to .nii.gz or .mha")
+        LeftOut(
+            _seen(home, path),
+            "latents of a CT, no image"
+            if is_latent(path)
+            else f"images that end in {path.suffix} are not read: convert it to .nii.gz or .mha",
+        )
         for path in files
         if path.name.lower().endswith(OTHER_IMAGES) and not is_dicom(path)
     ]
@@ -135,7 +143,7 @@ def _inputs_in(output: Path | None, root: Path) -> set[str]:
 def _of_files(home: Path, files: Sequence[Path]) -> tuple[list[Scan], list[LeftOut]]:
     """Scans of image files; those that are named after their modality are named after their folder."""
     left_out = [
-        LeftOut(_seen(home, path), f"a {_stem(path).lower()}, neither CT nor MR")
+        LeftOut(_seen(home, path), TOLD.get(_stem(path).lower(), f"a {_stem(path).lower()}, neither CT nor MR"))
         for path in files
         if _stem(path).lower() in set(MODALITIES) - MODALITY_OF.keys()
     ]

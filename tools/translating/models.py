@@ -190,6 +190,18 @@ def model_of(
     return Model(layers, weights)
 
 
+def _check_grid(model: Model) -> None:
+    """Refuse a bundle whose output does not lie on the grid of a scan."""
+    if any(source == "xray" for source, _ in model.directions):
+        raise InputError(
+            f"--bundle {model.bundle.name}",
+            found="a bundle that makes volumes of radiographs",
+            wanted="one that translates CT or MR, on the grid of each scan",
+            remedy=f"run it by itself: cd {model.bundle.root}; python3 -m monai.bundle run "
+            f"--config_file {CONFIG} --dataset_dir INPUT --output_dir OUTPUT",
+        )
+
+
 @dataclass(frozen=True)
 class Models:
     """What a run may translate with: one bundle, or the first that offers a direction.
@@ -211,10 +223,13 @@ class Models:
         """The bundle that is named, or all of :data:`PREFERRED` that have weights; arguments as :func:`model_of`.
 
         Raises:
-            InputError: as :func:`model_of`; if weights or settings come without their bundle; or none has weights.
+            InputError: as :func:`model_of`; if weights or settings come without their bundle; none has weights; or the
+                bundle makes volumes of radiographs.
         """
         if bundle is not None:
-            return cls([model_of(bundle, overlays, ckpt_path, ids)])
+            model = model_of(bundle, overlays, ckpt_path, ids)
+            _check_grid(model)
+            return cls([model])
         given = (
             ["--config"] * bool(overlays) + ["--ckpt_path"] * (ckpt_path is not None) + [f"--{i}" for i in ids or {}]
         )

@@ -6,8 +6,6 @@ quantisation.
 
 from __future__ import annotations
 
-import copy
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,19 +14,18 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose
 from monai.utils import ensure_tuple
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import max_pool3d
 from torch.utils.data import Dataset
 
-from mddga_bundle.crops import box_in_body
-from mddga_bundle.networks import MDDGA, LatentScale
 from mddga_bundle.slabs import encode_in_slabs
-from mddga_bundle.volumes import with_air_around
 from mddga_bundle.vqvae import VQVAE
-from transmodal.data import StackedSlices, check_same_grid
+from transmodal.data import StackedSlices, box_in_body, check_same_grid, with_air_around
 from transmodal.errors import InputError
+from transmodal.networks import LatentScale
+from transmodal.stages import identity_of
 
-__all__ = ["LatentPairs", "measured"]
+__all__ = ["LatentPairs"]
 
 Draw = tuple[int, int]
 
@@ -50,7 +47,8 @@ class LatentPairs(Dataset[dict[str, Tensor | int]]):
             smaller volumes are surrounded with air, -1, before they are encoded.
         device: where the autoencoder runs.
         slab: latent slices that its large layers take at a time, to bound memory; null for all.
-        scale: normalises the latents of an item; null leaves them raw. See :func:`measured`.
+        scale: normalises the latents of an item; null leaves them raw. See
+            :func:`transmodal.stages.measured`.
         keys: of condition and target in ``data`` and in the items.
         cache_dir: folder for memory-mapped latents, for data that does not fit into memory, and to encode once for many
             trainings; entries are named by files, their time stamps, the weights, the patch and ``cache_key``.
@@ -76,7 +74,7 @@ class LatentPairs(Dataset[dict[str, Tensor | int]]):
         self.data, self.transform, self.patch, self.scale = data, transform, tuple(patch), scale
         self.keys = source, target = ensure_tuple(keys)
         encode = _Encoding(transform, autoencoder.eval().to(device), self.patch, device, slab, self.keys)
-        identity = f"{cache_key} {self.patch} {_identity(autoencoder)}" if cache_dir else ""
+        identity = f"{cache_key} {self.patch} {identity_of(autoencoder)}" if cache_dir else ""
         self.volumes = _StackedLatents(
             data,
             encode,
@@ -108,46 +106,6 @@ class LatentPairs(Dataset[dict[str, Tensor | int]]):
         parts = torch.from_numpy(np.array(part)).chunk(2)
         source, target = parts if self.scale is None else (self.scale.apply_to(latent) for latent in parts)
         return {self.keys[0]: source, self.keys[1]: target, "seed": seed}
-
-
-def measured(network: MDDGA, dataset: LatentPairs, enabled: bool = True) -> MDDGA:
-    """Measure the scale of the target's latents for the network, and let the data set normalise by the network's scale.
-
-    The data set has the values on the CPU, where its worker processes need them, and follows whenever a state dict is
-    loaded into the network: what goes on from weights of another data set, goes on with their scale.
-
-    Args:
-        network: whose ``scale`` is measured in place.
-        dataset: of latents that the network's autoencoder made.
-        enabled: false leaves the latents raw and bounded by [-1, 1], as published.
-    Returns:
-        ``network``.
-    Raises:
-        InputError: if ``enabled`` is no truth value, or latents are not finite.
-    """
-    if not isinstance(enabled, bool):
-        raise InputError(
-            "measured, enabled",
-            found=repr(enabled),
-            wanted="true or false in JSON, True or False on the command line",
-            remedy="write false to leave the latents raw, as published",
-        )
-    if enabled:
-        network.scale.measure_(dataset.latents)
-    followed = copy.deepcopy(network.scale).cpu()
-    network.scale.register_load_state_dict_post_hook(_Following(followed))
-    dataset.scale = followed
-    return network
-
-
-class _Following:
-    """Brings what is loaded into one scale to another one; a copy of the network has nothing that follows it."""
-
-    def __init__(self, scale: LatentScale) -> None:
-        self.scale = scale
-
-    def __call__(self, loaded: nn.Module, incompatible: Any) -> None:
-        self.scale.load_state_dict(loaded.state_dict())
 
 
 class _StackedLatents(StackedSlices):
@@ -188,15 +146,6 @@ class _Encoding:
 
 def _plain(image: Tensor) -> Tensor:
     return image.as_tensor() if isinstance(image, MetaTensor) else image
-
-
-def _identity(network: nn.Module) -> str:
-    """Text that tells one network's weights from any other's."""
-    digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _check_patch(patch: Sequence[int], multiple: int) -> None:

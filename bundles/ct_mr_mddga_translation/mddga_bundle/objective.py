@@ -38,7 +38,7 @@ class NoiseObjective:
         network: called as ``network(image=source, noisy=x_t, timesteps=t)``; predicts the noise.
         diffusion: has ``num_timesteps`` and ``add_noise``, such as ``transmodal.schedulers.GaussianDiffusion``.
         loss: called as ``loss(predicted, noise)`` for named, weighted terms, such as ``mddga_bundle.losses.L1Noise``.
-        weight: of the errors at each timestep, called with t (B,), such as ``mddga_bundle.velocity.VelocityWeight``; 1
+        weight: of the errors at each timestep, called with t (B,), such as ``transmodal.schedulers.VelocityWeight``; 1
             if null, as published.
         draws: called with a batch and the turn for its random numbers; by default each sample's own seed decides.
     """

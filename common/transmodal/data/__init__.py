@@ -4,9 +4,12 @@ from transmodal.data.cases import find_cases
 from transmodal.data.checks import check_image, check_path, check_same_grid
 from transmodal.data.datalist import read_datalist
 from transmodal.data.domain_check import check_domains
+from transmodal.data.findings import find_table, with_findings
+from transmodal.data.latents import read_latent
 from transmodal.data.layout import MODALITIES
 from transmodal.data.multidomain import DomainSampler, DomainSlices, domain_keys, with_masks
 from transmodal.data.paired import PairedSlices, StackedSlices
+from transmodal.data.patches import VolumePatches, box_in_body, with_air_around
 from transmodal.data.pool import ImagePool
 from transmodal.data.records import as_records
 from transmodal.data.sampling import SeededSampler
@@ -23,6 +26,7 @@ __all__ = [
     "CaseLayout",
     "DomainSampler",
     "DomainSlices",
+    "find_table",
     "ImagePool",
     "MODALITIES",
     "PairedSlices",
@@ -30,8 +34,10 @@ __all__ = [
     "StackedSlices",
     "UnpairedSampler",
     "UnpairedSlices",
+    "VolumePatches",
     "VolumeSlices",
     "as_records",
+    "box_in_body",
     "case_of",
     "check_dicom_folder",
     "check_domains",
@@ -44,9 +50,12 @@ __all__ = [
     "find_cases",
     "is_dicom_folder",
     "read_datalist",
+    "read_latent",
     "read_sections",
     "select_cases",
     "split_cases",
+    "with_findings",
+    "with_air_around",
     "with_masks",
     "write_sections",
 ]

@@ -9,7 +9,21 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from transmodal.data.layout import MODALITIES, PICTURES, SECTIONS, VOLUMES, Case, case_files, extension, visible
+from transmodal.data.layout import (
+    KINDS,
+    LATENT,
+    MODALITIES,
+    PICTURES,
+    RADIOGRAPH,
+    SECTIONS,
+    VOLUMES,
+    Case,
+    case_files,
+    extension,
+    is_latent,
+    is_lone_dicom,
+    visible,
+)
 from transmodal.data.sections import LIST_NAME, find_list, read_sections
 from transmodal.dicom import is_dicom_folder
 from transmodal.errors import InputError
@@ -18,7 +32,7 @@ __all__ = ["discover_cases", "find_cases"]
 
 LAYOUT = (
     f"dataset_dir/<case>/<modality> with {' '.join(VOLUMES)} (slices and X-rays also {' '.join(PICTURES)}), "
-    "or a folder dataset_dir/<case>/<modality>/ of DICOM files"
+    "or a folder dataset_dir/<case>/<modality>/ of DICOM files, or <case>/xray.dcm"
 )
 REARRANGE = (
     "give the folder that holds one folder per case, rename the files to their modality "
@@ -63,7 +77,7 @@ def discover_cases(dataset_dir: str | Path, modalities: Sequence[str] | None = N
 
 
 def _folders_of_cases(root: Path, modalities: Sequence[str] | None) -> list[Case]:
-    names = tuple(modalities or MODALITIES)
+    names = tuple(modalities or KINDS)
     cases, twice = [], []
     for folder in (entry for entry in visible(root) if entry.is_dir()):
         case = {"case": folder.name}
@@ -88,6 +102,10 @@ def _folders_of_cases(root: Path, modalities: Sequence[str] | None) -> list[Case
 def _modality(entry: Path) -> str:
     if entry.is_dir():
         return entry.name.lower()
+    if is_latent(entry):
+        return LATENT
+    if is_lone_dicom(entry):
+        return RADIOGRAPH
     suffix = extension(entry)
     return entry.name.lower().removesuffix(suffix) if suffix else ""
 
@@ -98,7 +116,10 @@ def _with_any(cases: Sequence[Case], modalities: Sequence[str] | None) -> list[C
 
 def _lone_case(path: Path, modalities: Sequence[str] | None, modality: str | None) -> Case:
     """One file or DICOM folder as a case named after it, or after its folder where it is named after a modality."""
-    suffix = "" if path.is_dir() else extension(path)
+    wanted = modality or (modalities[0] if modalities and len(modalities) == 1 else None)
+    latent = path.suffix == ".npy" and (wanted == LATENT or is_latent(path))
+    whole = latent or is_lone_dicom(path, wanted)
+    suffix = "" if path.is_dir() else path.suffix if whole else extension(path)
     if not suffix and path.is_file():
         raise InputError(
             path,
@@ -106,8 +127,7 @@ def _lone_case(path: Path, modalities: Sequence[str] | None, modality: str | Non
             wanted=f"an image ({' '.join((*VOLUMES, *PICTURES))}), a folder of DICOM files or a folder of cases",
             remedy="convert the image, or put DICOM files into a folder of their own",
         )
-    named = _modality(path) if _modality(path) in (*MODALITIES, *(modalities or ())) else None
-    wanted = modality or (modalities[0] if modalities and len(modalities) == 1 else None)
+    named = _modality(path) if _modality(path) in (*KINDS, *(modalities or ())) else None
     if (named and wanted and named != wanted) or not (named or wanted):
         raise InputError(
             path,
@@ -123,7 +143,7 @@ def _refuse(root: Path, modalities: Sequence[str] | None) -> list[Case]:
     """Say what was found where cases were expected."""
     entries = visible(root)
     folders, files = [e for e in entries if e.is_dir()], [e for e in entries if not e.is_dir()]
-    if any(_modality(entry) in (modalities or MODALITIES) for entry in entries):
+    if any(_modality(entry) in (modalities or KINDS) for entry in entries):
         found = f"the files of one case ({_some(entries)})"
     elif folders:
         found = f"{_count(folders, 'folder')} ({_some(folders)}) with {_some(visible(folders[0]))} in the first"

@@ -16,10 +16,12 @@ from monai.data.meta_tensor import MetaTensor
 from monai.data.utils import to_affine_nd
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.misc import is_dicom
 from torch import Tensor
 
-from transmodal.data.layout import LABELS, PICTURES, VOLUMES, extension
+from transmodal.data.layout import LABELS, PICTURES, RADIOGRAPH, VOLUMES, extension, is_lone_dicom
 from transmodal.dicom import check_dicom_folder
+from transmodal.dicom.radiograph import check_radiograph_file
 from transmodal.errors import InputError
 
 __all__ = ["check_image", "check_path", "check_same_grid"]
@@ -35,22 +37,25 @@ def check_path(path: str | Path, modality: str | None = None, series: bool = Fal
     """Refuse a path that is no readable image, judged by name and header; voxels are not read.
 
     Args:
-        path: an image file or a folder of DICOM files.
+        path: an image file or a folder of DICOM files; an X-ray may be a single DICOM file.
         modality: what it should be; a DICOM series says itself what it is.
         series: let a NIfTI file hold several volumes.
     Raises:
         InputError: if it is missing, empty, of an unknown or a wrong format, a colour or palette picture, a series of
-            volumes, or a folder that :func:`~transmodal.dicom.check_dicom_folder` refuses.
+            volumes, or a folder that :func:`~transmodal.dicom.check_dicom_folder` refuses, or for X-rays
+            :func:`~transmodal.dicom.radiograph.check_radiograph_file`.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(
             path, found="no such file or folder", wanted="an image", remedy="check the spelling; give the path in full"
         )
-    if path.is_dir():
+    if path.is_dir() and modality != RADIOGRAPH:
         return check_dicom_folder(path, modality)
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         raise InputError(path, found="an empty file (0 bytes)", wanted="an image", remedy="copy or export it again")
+    if modality == RADIOGRAPH and (path.is_dir() or is_lone_dicom(path, modality) or is_dicom(path)):
+        return check_radiograph_file(path)
     suffix = extension(path)
     if not suffix:
         raise InputError(

@@ -8,15 +8,20 @@ from transmodal.files import visible
 
 __all__ = [
     "ALIASES",
+    "KINDS",
     "LABELS",
+    "LATENT",
     "MAGNETIC",
     "MODALITIES",
     "PICTURES",
+    "RADIOGRAPH",
     "SECTIONS",
     "VOLUMES",
     "Case",
     "case_files",
     "extension",
+    "is_latent",
+    "is_lone_dicom",
     "visible",
 ]
 
@@ -30,6 +35,16 @@ MAGNETIC = ("mr", "t1", "t1ce", "t2", "flair", "dwi")
 """MR, unspecified or of a known contrast."""
 
 MODALITIES = ("ct", *MAGNETIC, "xray", *LABELS)
+
+LATENT = "latent"
+"""Latents of a CT in ``<case>/latent.npy``: no image that a reader of images could read, but a file of a case."""
+
+RADIOGRAPH = "xray"
+"""The modality that may be a single DICOM file, ``<case>/xray.dcm``; of the others DICOM comes in folders."""
+
+KINDS = (*MODALITIES, LATENT)
+"""Every kind of file that a case may have."""
+
 ALIASES = {"t1n": "t1", "t1w": "t1", "t1c": "t1ce", "t1gd": "t1ce", "t2w": "t2", "t2f": "flair"}
 """Other names of MR contrasts in the names of files, BraTS's since 2023 among them."""
 VOLUMES = (".nii.gz", ".nii", ".mha", ".nrrd")
@@ -41,6 +56,16 @@ def extension(path: Path) -> str:
     """The image extension of a file name in lower case, two-part ones whole; empty if it is none of ours."""
     name = path.name.lower()
     return next((suffix for suffix in (*VOLUMES, *PICTURES) if name.endswith(suffix)), "")
+
+
+def is_latent(path: Path) -> bool:
+    """Whether a file is named as the latents of its case are."""
+    return path.name.lower() == f"{LATENT}.npy"
+
+
+def is_lone_dicom(path: Path, modality: str | None = None) -> bool:
+    """Whether a file is a radiograph in DICOM: by its name ``xray.dcm``, or of any name if that is its modality."""
+    return path.suffix.lower() == ".dcm" and RADIOGRAPH in (modality, path.stem.lower())
 
 
 def case_files(case: Case) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transmodal.data.layout import MODALITIES, SECTIONS, Case, case_files, extension
+from transmodal.data.layout import KINDS, LATENT, SECTIONS, Case, case_files, extension, is_lone_dicom
 from transmodal.errors import InputError
 from transmodal.files import write_atomically
 
@@ -58,7 +58,7 @@ def read_sections(path: str | Path, modalities: Sequence[str] = (), exist: bool 
         raise InputError(
             path, found=f"the sections {listed}", wanted=f"sections {', '.join(SECTIONS)}", remedy="rename the sections"
         )
-    known = (*MODALITIES, *modalities)
+    known = (*KINDS, *modalities)
     sections: dict[str, list[Case]] = {section: [] for section in SECTIONS}
     for section in SECTIONS:
         records = content.get(section, [])
@@ -188,7 +188,9 @@ def _case(record: Any, path: Path, place: str, known: Sequence[str]) -> Case:
             remedy=f"rename or remove keys of {place}",
         )
     name, first = next(iter(files.items()))
-    stem = Path(first).name[: len(Path(first).name) - len(extension(Path(first)))]
+    whole = name == LATENT or is_lone_dicom(Path(first), name)
+    suffix = Path(first).suffix if whole else extension(Path(first))
+    stem = Path(first).name[: len(Path(first).name) - len(suffix)]
     names = {"case": record.get("case") or (Path(first).parent.name if stem.lower() == name else stem)}
     return names | ({"patient": record["patient"]} if "patient" in record else {}) | files
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from transmodal.data.array_cache import as_they_are, cached_arrays
 from transmodal.errors import InputError
-from transmodal.files import write_atomically
 
 __all__ = ["Sample", "VolumeSlices", "augmented"]
 
@@ -115,16 +114,10 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         """Image (slices, C, H, W), body (slices, H, W) and spacing (3,), from the cache where it holds them."""
         if self.cache_dir is None:
             return self._preprocessed(record)
-        paths = [Path(file) for file in self._files(record)]
-        files_as_they_are = " ".join(f"{path.resolve()} {path.stat().st_mtime_ns}" for path in paths)
         modality = record.get("modality", self.modality)
-        identity = f"{files_as_they_are} {modality} {self.axis} {self.cache_key}"
-        entry = self.cache_dir / hashlib.sha256(identity.encode()).hexdigest()[:24]
-        files = [entry.with_suffix(f".{part}.npy") for part in ("image", "body", "spacing")]
-        if not all(file.exists() for file in files):
-            for file, array in zip(files, self._preprocessed(record), strict=True):
-                write_atomically(file, partial(np.save, arr=array))
-        image, body, spacing = (np.load(file, mmap_mode="r") for file in files)
+        identity = f"{as_they_are(self._files(record))} {modality} {self.axis} {self.cache_key}"
+        parts = ("image", "body", "spacing")
+        image, body, spacing = cached_arrays(self.cache_dir, identity, parts, partial(self._preprocessed, record))
         return image, body, np.array(spacing)
 
     def _files(self, record: Mapping[str, Any]) -> list[str]:

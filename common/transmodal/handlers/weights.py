@@ -71,8 +71,12 @@ class BestWeights:
             return
         self.best, self.epoch = value, epoch
         if engine.state.rank == 0:
-            save_weights(unwrapped(self.network).state_dict(), self.path)
+            self.write()
             logger.info(f"{self.metric} is {value:.6g} in epoch {epoch}, the best so far; weights saved to {self.path}")
+
+    def write(self) -> None:
+        """Write the network's weights; a subclass may write what it keeps of them."""
+        save_weights(unwrapped(self.network).state_dict(), self.path)
 
     def _value(self, engine: Workflow) -> float:
         metrics = engine.state.metrics

@@ -97,7 +97,12 @@ def area_under_curve(scores: Tensor, positive: Tensor) -> float | None:
 
 
 def bootstrap_interval(
-    scores: Tensor, positive: Tensor, level: float = 0.95, draws: int = 2000, seed: int = 0
+    scores: Tensor,
+    positive: Tensor,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+    groups: Sequence[str] | None = None,
 ) -> tuple[float, float] | None:
     """The percentile bootstrap interval of :func:`area_under_curve`, cases drawn with replacement within each class.
 
@@ -109,22 +114,41 @@ def bootstrap_interval(
         level: of confidence.
         draws: number of samples.
         seed: of the draws.
+        groups: (N,), whose case each is. Whole groups are then drawn, within those that have a positive case and those
+            that have none; a sample without a negative case is left out. Without it each case is its own group.
     Returns:
         Lower and upper bound; None unless there are both positive and negative cases.
     """
     chosen = positive.bool()
-    high, low = scores[chosen], scores[~chosen]
-    if len(high) == 0 or len(low) == 0:
+    if not bool(chosen.any()) or bool(chosen.all()):
         return None
+    strata = _strata(chosen, range(len(chosen)) if groups is None else groups)
     generator = torch.Generator().manual_seed(seed)
-    flags = torch.cat([torch.ones(len(high)), torch.zeros(len(low))])
     areas = []
     for _ in range(draws):
-        picks = [group[torch.randint(len(group), (len(group),), generator=generator)] for group in (high, low)]
-        areas.append(area_under_curve(torch.cat(picks), flags))
-    ordered = torch.tensor(areas, dtype=torch.float64)
+        picks = [
+            group[number]
+            for group in strata
+            for number in torch.randint(len(group), (len(group),), generator=generator).tolist()
+        ]
+        sample = torch.cat(picks)
+        areas.append(area_under_curve(scores[sample], chosen[sample]))
+    ordered = torch.tensor([area for area in areas if area is not None], dtype=torch.float64)
     lower, upper = torch.quantile(ordered, torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64))
     return float(lower), float(upper)
+
+
+def _strata(positive: Tensor, groups: Sequence[object]) -> list[list[Tensor]]:
+    """Indices of each group's cases: those of groups with a positive case, and those of the others, if any."""
+    members: dict[object, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    cases = [torch.tensor(indices) for indices in members.values()]
+    return [
+        stratum
+        for stratum in ([each for each in cases if bool(positive[each].any()) == kind] for kind in (True, False))
+        if stratum
+    ]
 
 
 def log_loss(logits: Tensor, labels: Tensor, temperature: float = 1.0, weights: Tensor | None = None) -> float:

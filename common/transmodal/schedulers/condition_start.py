@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from transmodal.errors import InputError
-from transmodal.schedulers.gaussian import GaussianDiffusion
+from transmodal.schedulers.gaussian import BetaDiffusion
 from transmodal.schedulers.noise import NormalNoise
 from transmodal.schedulers.sampler import Bounds, PredictNoise, ReverseSampler, clipped
 
@@ -27,6 +27,7 @@ PUBLISHED_TIMESTEPS = (999, 799, 599, 399, *range(200, -1, -10))
 class _ConditionStart(ReverseSampler):
     """From the condition through ``steps`` of (timestep, next timestep, whether noise is drawn), each clamped."""
 
+    diffusion: BetaDiffusion
     starts_from_condition = True
     steps: Sequence[tuple[int, int, bool]]
 
@@ -63,7 +64,7 @@ class ConditionStartSampler(_ConditionStart):
         InputError: if ``timesteps`` do not fall or are out of range.
     """
 
-    def __init__(self, diffusion: GaussianDiffusion, timesteps: Sequence[int] = PUBLISHED_TIMESTEPS) -> None:
+    def __init__(self, diffusion: BetaDiffusion, timesteps: Sequence[int] = PUBLISHED_TIMESTEPS) -> None:
         super().__init__(diffusion)
         self.timesteps = list(timesteps)
         whole = all(isinstance(t, int) and not isinstance(t, bool) for t in self.timesteps)
@@ -98,7 +99,7 @@ class ConditionStartDDPMSampler(_ConditionStart):
         diffusion: schedule that the network was trained with.
     """
 
-    def __init__(self, diffusion: GaussianDiffusion) -> None:
+    def __init__(self, diffusion: BetaDiffusion) -> None:
         super().__init__(diffusion)
         self.steps = [(t, max(t - 1, 0), t > 0) for t in reversed(range(diffusion.num_timesteps))]
 

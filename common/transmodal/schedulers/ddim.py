@@ -11,14 +11,15 @@ next smaller timestep s < t of the chain, ᾱ_s = 1 after its last step, and z ~
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from transmodal.errors import InputError
-from transmodal.schedulers.gaussian import GaussianDiffusion
+from transmodal.schedulers.gaussian import BetaDiffusion
 from transmodal.schedulers.noise import NormalNoise
-from transmodal.schedulers.sampler import Bounds, PredictNoise, ReverseSampler, clipped
+from transmodal.schedulers.sampler import Bounds, PredictNoise, ReverseSampler, clipped, spread_timesteps
 
 __all__ = ["DDIMSampler"]
 
@@ -38,15 +39,24 @@ class DDIMSampler(ReverseSampler):
         eta: share of fresh noise, η, 0 to 1.
         strength: part of the diffusion that is walked back, above 0 and at most 1. At 1 the chain starts from noise
             alone; below, from the condition noised to timestep ``strength`` · T - 1, which keeps its coarse content.
+        within: brings clean estimates into their bounds, called with both, such as
+            :class:`~transmodal.schedulers.DynamicThreshold`; values beyond are replaced by the nearer bound by default.
     Raises:
         InputError: for values out of range, or numbers given as strings.
     """
 
+    diffusion: BetaDiffusion
+
     def __init__(
-        self, diffusion: GaussianDiffusion, num_steps: int = 25, eta: float = 0.0, strength: float = 1.0
+        self,
+        diffusion: BetaDiffusion,
+        num_steps: int = 25,
+        eta: float = 0.0,
+        strength: float = 1.0,
+        within: Callable[[Tensor, Bounds], Tensor] = clipped,
     ) -> None:
         super().__init__(diffusion)
-        self.num_steps, self.eta, self.strength = num_steps, eta, strength
+        self.num_steps, self.eta, self.strength, self.within = num_steps, eta, strength, within
         for name, value in (("eta", eta), ("strength", strength)):
             number = not isinstance(value, bool) and isinstance(value, int | float)
             if not number or not 0 <= value <= 1 or (name == "strength" and value == 0):
@@ -59,15 +69,8 @@ class DDIMSampler(ReverseSampler):
                     else "1 starts from noise, smaller values from the noised condition",
                 )
         length = max(1, round(strength * diffusion.num_timesteps))
-        if isinstance(num_steps, bool) or not isinstance(num_steps, int) or not 1 <= num_steps <= length:
-            raise InputError(
-                "DDIMSampler, num_steps",
-                found=repr(num_steps),
-                wanted=f"an integer from 1 to {length}, the timesteps walked back",
-                remedy="give fewer steps as a number without quotes, 25 as a rule",
-            )
+        self.timesteps = spread_timesteps("DDIMSampler", num_steps, length)
         self.starts_from_condition = strength < 1
-        self.timesteps = [-(-length * left // num_steps) - 1 for left in range(num_steps, 0, -1)]
 
     def __call__(
         self, predict_noise: PredictNoise, condition: Tensor, noise: NormalNoise, clip: Bounds = (-1.0, 1.0)
@@ -106,7 +109,7 @@ class DDIMSampler(ReverseSampler):
         """
         bar_t = float(self.diffusion.alphas_cumprod[t])
         # 1. the clean image
-        x_0 = clipped((x_t - math.sqrt(1 - bar_t) * noise_pred) / math.sqrt(bar_t), clip)
+        x_0 = self.within((x_t - math.sqrt(1 - bar_t) * noise_pred) / math.sqrt(bar_t), clip)
         if t_next is None:
             return x_0
         bar_s = float(self.diffusion.alphas_cumprod[t_next])

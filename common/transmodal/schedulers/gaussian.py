@@ -1,4 +1,4 @@
-"""Diffusion in many small steps: linear betas, noising, and the clean image that a predicted noise stands for.
+"""Diffusion in many small steps: betas, noising, and the clean image that a predicted noise stands for.
 
 Source: J. Ho et al., Denoising diffusion probabilistic models, NeurIPS 2020, arXiv:2006.11239. With t = 0, ..., T - 1
 and ε ~ N(0, I):
@@ -14,6 +14,7 @@ How a chain is walked back is the matter of the samplers beside this file.
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,14 +22,36 @@ from torch import Tensor
 from transmodal.errors import InputError
 from transmodal.schedulers.timesteps import TimestepTables
 
-__all__ = ["GaussianDiffusion"]
+__all__ = ["BetaDiffusion", "Diffusion", "GaussianDiffusion"]
 
 
-class GaussianDiffusion:
-    """Noise images at a timestep of its own for each sample, and undo it.
+class Diffusion(Protocol):
+    """From clean images to noise, whatever the path and whatever a network predicts of it.
 
-    Images are of any number of dimensions, (B, ...), on any device. Tables are float32, computed in float32 as the
-    published codes do; arithmetic and results are float32 whatever the dtype of the images, under autocast too.
+    Attributes:
+        num_timesteps: T; timesteps are 0, ..., T - 1, and the last is all but noise.
+    """
+
+    num_timesteps: int
+
+    def add_noise(self, x_0: Tensor, noise: Tensor, timesteps: Tensor, /) -> Tensor:
+        """x_t, like ``x_0`` (B, ...), float32."""
+        ...
+
+    def target(self, x_0: Tensor, noise: Tensor, timesteps: Tensor, /) -> Tensor:
+        """What a network is to predict of x_t, like ``x_0``."""
+        ...
+
+    def x0_from(self, x_t: Tensor, prediction: Tensor, timesteps: Tensor, /) -> Tensor:
+        """The clean images that x_t and such a prediction stand for, like ``x_t``, float32, not clipped."""
+        ...
+
+
+class BetaDiffusion:
+    """Noise images at a timestep of its own for each sample, and undo it; networks predict the noise.
+
+    Images are of any number of dimensions, (B, ...), on any device. Tables are computed and kept in the type of the
+    betas; arithmetic and results are float32 whatever the dtype of the images, under autocast too.
 
     Attributes:
         num_timesteps: T.
@@ -37,20 +60,16 @@ class GaussianDiffusion:
         posterior_variance: β̃, (T,); 0 at t = 0.
 
     Args:
-        num_timesteps: T.
-        beta_start, beta_end: β_0 and β_{T-1}.
-    Raises:
-        InputError: if there is no step, or the betas are not 0 < ``beta_start`` <= ``beta_end`` < 1.
+        betas: the schedule, (T,), each above 0 and below 1, on the CPU.
     """
 
-    def __init__(self, num_timesteps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> None:
-        _check_schedule(num_timesteps, beta_start, beta_end)
-        self.num_timesteps, self.beta_start, self.beta_end = num_timesteps, beta_start, beta_end
+    def __init__(self, betas: Tensor) -> None:
+        self.num_timesteps = len(betas)
         # 1. the schedule
-        self.betas = torch.linspace(beta_start, beta_end, num_timesteps, dtype=torch.float32, device="cpu")
-        self.alphas = 1 - self.betas
+        self.betas = betas
+        self.alphas = 1 - betas
         self.alphas_cumprod = torch.cumprod(self.alphas, dim=0)
-        self.alphas_cumprod_prev = torch.cat([torch.ones(1, device="cpu"), self.alphas_cumprod[:-1]])
+        self.alphas_cumprod_prev = torch.cat([betas.new_ones(1), self.alphas_cumprod[:-1]])
         # 4. the posterior
         self.posterior_variance = self.betas * (1 - self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
         signal, noise = self.alphas_cumprod.sqrt(), (1 - self.alphas_cumprod).sqrt()
@@ -72,7 +91,11 @@ class GaussianDiffusion:
         signal, deviation = self._tables.at(timesteps, x_0, "signal", "noise")
         return signal * x_0.float() + deviation * noise.float()
 
-    def x0_from_noise(self, x_t: Tensor, noise_pred: Tensor, timesteps: Tensor) -> Tensor:
+    def target(self, x_0: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """What a network is to predict: the noise itself, like ``x_0``, float32."""
+        return noise.float()
+
+    def x0_from(self, x_t: Tensor, noise_pred: Tensor, timesteps: Tensor) -> Tensor:
         """The clean images that noisy ones and their noise stand for (equation 3), not clipped.
 
         Args:
@@ -81,7 +104,7 @@ class GaussianDiffusion:
             timesteps: t of each sample, (B,), integer.
         Returns:
             x_0, like ``x_t``, float32. Its error is that of ``noise_pred`` times √(1/ᾱ_t - 1), 157 at the last of 1000
-            timesteps.
+            timesteps with linear betas.
         Raises:
             InputError: if shapes differ or a timestep is out of range (on the CPU; elsewhere the device raises).
         """
@@ -90,14 +113,24 @@ class GaussianDiffusion:
         return (x_t.float() - deviation * noise_pred.float()) / signal
 
 
+class GaussianDiffusion(BetaDiffusion):
+    """Diffusion with linear betas; tables are float32, computed in float32 as the published codes do.
+
+    Args:
+        num_timesteps: T.
+        beta_start, beta_end: β_0 and β_{T-1}.
+    Raises:
+        InputError: if there is no step, or the betas are not 0 < ``beta_start`` <= ``beta_end`` < 1.
+    """
+
+    def __init__(self, num_timesteps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02) -> None:
+        _check_schedule(num_timesteps, beta_start, beta_end)
+        self.beta_start, self.beta_end = beta_start, beta_end
+        super().__init__(torch.linspace(beta_start, beta_end, num_timesteps, dtype=torch.float32, device="cpu"))
+
+
 def _check_schedule(num_timesteps: int, beta_start: float, beta_end: float) -> None:
-    if isinstance(num_timesteps, bool) or not isinstance(num_timesteps, int) or num_timesteps < 1:
-        raise InputError(
-            "GaussianDiffusion, num_timesteps",
-            found=repr(num_timesteps),
-            wanted="an integer of 1 or more",
-            remedy="give the number of steps that the network was trained with, 1000 as published",
-        )
+    check_num_timesteps("GaussianDiffusion", num_timesteps)
     ends = (beta_start, beta_end)
     if any(isinstance(end, bool) or not isinstance(end, int | float) for end in ends) or not (
         0 < beta_start <= beta_end < 1 and math.isfinite(beta_end)
@@ -107,4 +140,19 @@ def _check_schedule(num_timesteps: int, beta_start: float, beta_end: float) -> N
             found=f"{beta_start!r} and {beta_end!r}",
             wanted="numbers with 0 < beta_start <= beta_end < 1",
             remedy="give those that the network was trained with, 0.0001 and 0.02 as published",
+        )
+
+
+def check_num_timesteps(owner: str, num_timesteps: int) -> None:
+    """Refuse what cannot be the length of a diffusion.
+
+    Raises:
+        InputError: naming the ``owner``, unless it is an integer of 1 or more.
+    """
+    if isinstance(num_timesteps, bool) or not isinstance(num_timesteps, int) or num_timesteps < 1:
+        raise InputError(
+            f"{owner}, num_timesteps",
+            found=repr(num_timesteps),
+            wanted="an integer of 1 or more",
+            remedy="give the number of steps that the network was trained with, 1000 as published",
         )

@@ -1,4 +1,4 @@
-"""What every walk back through a Gaussian diffusion has in common: how it is called, and how it asks for the noise."""
+"""What every walk back through a diffusion has in common: how it is called, and how it asks the network."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from transmodal.errors import InputError
-from transmodal.schedulers.gaussian import GaussianDiffusion
+from transmodal.schedulers.gaussian import Diffusion
 from transmodal.schedulers.noise import NormalNoise
 
-__all__ = ["Bounds", "PredictNoise", "ReverseSampler", "clipped"]
+__all__ = ["Bounds", "PredictNoise", "ReverseSampler", "clipped", "spread_timesteps"]
 
 PredictNoise = Callable[[Tensor, Tensor], Tensor]
 """From noisy samples x_t (N, C, *S), float32, and their timesteps (N,), int64, to their noise (N, C, *S)."""
@@ -36,7 +36,7 @@ class ReverseSampler(ABC):
 
     starts_from_condition: bool = False
 
-    def __init__(self, diffusion: GaussianDiffusion) -> None:
+    def __init__(self, diffusion: Diffusion) -> None:
         self.diffusion = diffusion
 
     @abstractmethod
@@ -82,3 +82,23 @@ def clipped(x: Tensor, bounds: Bounds) -> Tensor:
     """Values of ``x`` outside the bounds replaced by the nearer one."""
     low, high = (torch.as_tensor(bound, dtype=x.dtype, device=x.device) for bound in bounds)
     return torch.clamp(x, low, high)
+
+
+def spread_timesteps(owner: str, num_steps: int, length: int) -> list[int]:
+    """Falling timesteps, evenly spaced over the first ``length`` and holding the last of them ("trailing" spacing).
+
+    Args:
+        owner: whose steps these are; named in errors.
+        num_steps: how many, 1 to ``length``: with 25 of 1000 they are 999, 959, ..., 39.
+        length: timesteps walked back.
+    Raises:
+        InputError: if ``num_steps`` is no such number.
+    """
+    if isinstance(num_steps, bool) or not isinstance(num_steps, int) or not 1 <= num_steps <= length:
+        raise InputError(
+            f"{owner}, num_steps",
+            found=repr(num_steps),
+            wanted=f"an integer from 1 to {length}, the timesteps walked back",
+            remedy="give fewer steps as a number without quotes, 25 as a rule",
+        )
+    return [-(-length * left // num_steps) - 1 for left in range(num_steps, 0, -1)]

@@ -212,7 +212,7 @@ class ScaleModalityd(MapTransform):
             where = f"the {key} of case {sample.get('case', 'without a name')}"
             if isinstance(modality, str):
                 bounds: Any = self._bounds(image, mask, modality, where)
-                sample[key] = _to_unit(image, *bounds)
+                sample[key] = self._scaled(image, mask, modality, bounds)
             else:
                 _check_channels(image, modality, where)
                 bounds = [self._bounds(image[c : c + 1], mask, name, where) for c, name in enumerate(modality)]
@@ -220,6 +220,11 @@ class ScaleModalityd(MapTransform):
             if isinstance(sample[key], MetaTensor):
                 sample[key].meta[BOUNDS] = bounds
         return sample
+
+    def _scaled(self, image: Tensor, mask: Tensor | None, modality: str, bounds: Sequence[float]) -> Tensor:
+        """Linear between the bounds, unless the scale says that it is not (equalised radiographs)."""
+        scale = scale_of(modality, self.intensity)
+        return _to_unit(image, *bounds) if getattr(scale, "linear", True) else scale.scale(image, mask)
 
     def _bounds(self, image: Tensor, mask: Tensor | None, modality: str, where: str) -> list[float]:
         try:

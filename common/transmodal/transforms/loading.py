@@ -25,7 +25,7 @@ from transmodal.transforms.geometry import EnsureVolumed
 __all__ = ["CheckedLoadImaged", "ContrastLoadImaged"]
 
 
-class _NamedLoadImaged(LoadImaged):
+class NamedLoadImaged(LoadImaged):
     """MONAI's ``LoadImaged`` (any file or DICOM folder), with errors that name the file and the remedy.
 
     The classes keep ``LoadImage`` in their names because MONAI Deploy recognises and removes readers by it.
@@ -56,7 +56,7 @@ class _NamedLoadImaged(LoadImaged):
         return image
 
 
-class CheckedLoadImaged(_NamedLoadImaged):
+class CheckedLoadImaged(NamedLoadImaged):
     """Read one image per key and refuse what cannot be translated.
 
     Args:
@@ -81,7 +81,7 @@ class CheckedLoadImaged(_NamedLoadImaged):
         return sample
 
 
-class ContrastLoadImaged(_NamedLoadImaged):
+class ContrastLoadImaged(NamedLoadImaged):
     """Read the contrasts of a case, registered to one grid, as the channels of one image.
 
     Args:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from mddga_bundle.latents import LatentPairs, measured
-from mddga_bundle.networks import MDDGA, LatentScale
+from mddga_bundle.latents import LatentPairs
+from mddga_bundle.networks import MDDGA
 from mddga_bundle.vqvae import VQVAE
 from monai.data import MetaTensor
 from torch import Tensor, nn
@@ -18,6 +18,8 @@ from torch.utils.data import DataLoader
 
 from transmodal.data import SeededSampler
 from transmodal.errors import InputError
+from transmodal.networks import LatentScale
+from transmodal.stages import measured
 
 SHAPE = (20, 18, 16)
 """Voxels of a volume; the latents are 5×5×4."""

@@ -103,6 +103,30 @@ def test_samples_with_different_seeds_differ() -> None:
     assert not torch.allclose(noisy[0], noisy[1])
 
 
+def test_an_objective_weighs_each_sample_by_its_timestep() -> None:
+    seen: list[Tensor] = []
+
+    def weight(timesteps: Tensor) -> Tensor:
+        seen.append(timesteps)
+        return timesteps.float()
+
+    def loss(predicted: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        return {"each": (predicted - noise).abs().mean(dim=(1, 2, 3, 4))}
+
+    plain, weighted = (NoiseObjective(Denoiser(), GaussianDiffusion(), loss, factor) for factor in (None, weight))
+    expected = plain.terms(batch())["each"]
+    found = weighted.terms(batch())["each"]
+    assert_close(found, expected * seen[0])
+
+
+def test_without_a_weight_the_loss_is_that_of_the_noise() -> None:
+    plain, ones = (
+        NoiseObjective(Denoiser(), GaussianDiffusion(), L1Noise(), weight)
+        for weight in (None, lambda timesteps: torch.ones(len(timesteps)))
+    )
+    assert_close(plain.terms(batch()), ones.terms(batch()))
+
+
 def test_the_terms_are_those_of_the_loss() -> None:
     objective = NoiseObjective(Denoiser(), GaussianDiffusion(), ConsistentNoise())
     assert set(objective.terms(batch())) == {"l1", "consistency"}

@@ -140,3 +140,19 @@ def test_the_real_pairs_are_found(shared: Path) -> None:
 def test_the_real_brain_contrasts_are_found(shared: Path) -> None:
     cases = find_cases(shared / "data/brain_multicontrast")
     assert [set(case) - {"case"} for case in cases] == [{"t1", "t1ce", "t2", "flair", "lesion"}] * 2
+
+
+def test_a_radiograph_may_be_one_dicom_file(tmp_path: Path) -> None:
+    data_set(tmp_path, "a/xray.dcm", "a/ct.nii.gz", "b/ct.dcm", "b/xray.png")
+    assert find_cases(tmp_path) == [
+        {"case": "a", "ct": f"{tmp_path}/a/ct.nii.gz", "xray": f"{tmp_path}/a/xray.dcm"},
+        {"case": "b", "xray": f"{tmp_path}/b/xray.png"},
+    ]
+
+
+def test_a_lone_radiograph_in_dicom_is_a_case(tmp_path: Path) -> None:
+    data_set(tmp_path, "c/0001.dcm", "d/xray.dcm")
+    assert find_cases(tmp_path / "c/0001.dcm", modality="xray") == [{"case": "0001", "xray": f"{tmp_path}/c/0001.dcm"}]
+    assert find_cases(tmp_path / "d/xray.dcm") == [{"case": "d", "xray": f"{tmp_path}/d/xray.dcm"}]
+    with pytest.raises(InputError, match=r"ends in \.dcm"):
+        find_cases(tmp_path / "c/0001.dcm", modality="ct")

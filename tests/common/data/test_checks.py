@@ -15,6 +15,7 @@ from monai.data import MetaTensor
 from monai.transforms import LoadImage
 from PIL import Image
 
+from tests.common.radiographs import write_radiograph
 from transmodal.data import check_image, check_path, check_same_grid, find_cases
 from transmodal.errors import InputError
 
@@ -297,3 +298,17 @@ def test_the_real_series_of_one_patient_have_two_grids(shared: Path) -> None:
     ct, mr = (load(str(shared / "data/dicom_ct_mr" / name / "image")) for name in ("CT", "MR_T1"))
     with pytest.raises(InputError, match=r"shape 161×143×48 against 115×90×35; origin by \d+\.\d\d mm"):
         check_same_grid(ct, mr, "CT", "MR_T1")
+
+
+def test_a_radiograph_in_dicom_is_checked_by_its_header(tmp_path: Path) -> None:
+    """MONOCHROME1, which a CT may not be, is usual; a lateral view is refused, in a folder too."""
+    check_path(write_radiograph(tmp_path / "xray.dcm", PhotometricInterpretation="MONOCHROME1"), "xray")
+    check_path(write_radiograph(tmp_path / "nosuffix"), "xray")
+    write_radiograph(tmp_path / "xray" / "1.dcm", ViewPosition="LATERAL")
+    with pytest.raises(InputError, match="the view LATERAL"):
+        check_path(tmp_path / "xray", "xray")
+
+
+def test_a_lone_dicom_file_is_no_ct(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ends in \.dcm"):
+        check_path(write_radiograph(tmp_path / "ct.dcm"), "ct")

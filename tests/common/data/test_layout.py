@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from transmodal.data.layout import case_files, extension, visible
+from transmodal.data.layout import case_files, extension, is_lone_dicom, visible
 from transmodal.errors import InputError
 
 
@@ -31,3 +31,18 @@ def test_hidden_entries_are_not_visible(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere: found no folder that can be read"):
         visible(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "modality", "expected"),
+    [
+        ("xray.dcm", None, True),
+        ("XRAY.DCM", None, True),
+        ("0001.dcm", "xray", True),
+        ("0001.dcm", None, False),
+        ("ct.dcm", "ct", False),
+        ("xray.png", "xray", False),
+    ],
+)
+def test_a_radiograph_alone_may_be_one_dicom_file(name: str, modality: str | None, expected: bool) -> None:
+    assert is_lone_dicom(Path(name), modality) is expected

@@ -166,3 +166,9 @@ def test_the_list_of_a_data_set_is_found(tmp_path: Path) -> None:
     path = list_file(tmp_path, {"training": []})
     assert find_list(tmp_path) == find_list(path) == path
     assert find_list(tmp_path, tmp_path / "other.json") == tmp_path / "other.json"
+
+
+def test_a_lone_radiograph_names_its_case_without_its_extension(tmp_path: Path) -> None:
+    records = [{"xray": "a/xray.dcm"}, {"xray": "7.dcm"}]
+    cases = read_sections(list_file(tmp_path, {"training": records}), exist=False)["training"]
+    assert [case["case"] for case in cases] == ["a", "7"]

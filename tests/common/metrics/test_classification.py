@@ -126,3 +126,29 @@ def test_an_answer_to_what_is_of_no_class_is_wrong_for_the_threshold() -> None:
 
 def test_where_nothing_is_good_enough_the_threshold_is_the_highest() -> None:
     assert fit_threshold(torch.tensor([[1.0, 0.0]]), torch.tensor([1])) == 0.99
+
+
+def test_groups_that_are_single_cases_change_no_draw() -> None:
+    scores, positive = torch.rand(30), torch.arange(30) % 3 == 0
+    alone = bootstrap_interval(scores, positive, draws=50)
+    assert bootstrap_interval(scores, positive, draws=50, groups=[str(number) for number in range(30)]) == alone
+
+
+def test_cases_of_a_group_are_drawn_together() -> None:
+    """Each case four times tells no more than once, and only groups know it."""
+    scores, positive = torch.rand(30), torch.arange(30) % 3 == 0
+    scores = scores + 0.5 * positive
+    once = bootstrap_interval(scores, positive, draws=400)
+    repeated, truths = scores.repeat(4), positive.repeat(4)
+    narrow = bootstrap_interval(repeated, truths, draws=400)
+    wide = bootstrap_interval(repeated, truths, draws=400, groups=[str(number % 30) for number in range(120)])
+    assert once is not None
+    assert narrow is not None
+    assert wide is not None
+    assert wide[1] - wide[0] == pytest.approx(once[1] - once[0], rel=0.1)
+    assert narrow[1] - narrow[0] < 0.7 * (wide[1] - wide[0])
+
+
+def test_a_sample_of_groups_without_a_negative_case_is_left_out() -> None:
+    scores, positive = torch.tensor([0.9, 0.1, 0.8, 0.7]), torch.tensor([1, 0, 1, 1])
+    assert bootstrap_interval(scores, positive, draws=50, groups=["a", "a", "b", "c"]) == (1.0, 1.0)

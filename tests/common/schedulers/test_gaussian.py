@@ -63,14 +63,19 @@ def test_noising_keeps_the_variance_of_unit_images() -> None:
 def test_the_clean_image_comes_back_from_its_noise() -> None:
     x_0, noise = torch.randn(3, 1, 8, 8), torch.randn(3, 1, 8, 8)
     x_t = DIFFUSION.add_noise(x_0, noise, T)
-    assert_close(DIFFUSION.x0_from_noise(x_t, noise, T), x_0, rtol=0, atol=1e-4)  # 157 times a rounding at the last
+    assert_close(DIFFUSION.x0_from(x_t, noise, T), x_0, rtol=0, atol=1e-4)  # 157 times a rounding at the last
+
+
+def test_networks_predict_the_noise() -> None:
+    noise = torch.randn(3, 1, 2)
+    assert torch.equal(DIFFUSION.target(torch.rand(3, 1, 2), noise, torch.tensor([0, 5, 999])), noise)
 
 
 def test_the_arithmetic_stays_in_float32_whatever_comes_in() -> None:
     x_0, noise = torch.randn(3, 1, 8, 8).bfloat16(), torch.randn(3, 1, 8, 8).bfloat16()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         x_t = DIFFUSION.add_noise(x_0, noise, T)
-        back = DIFFUSION.x0_from_noise(x_t, noise, T)
+        back = DIFFUSION.x0_from(x_t, noise, T)
     assert x_t.dtype == back.dtype == torch.float32
     assert torch.equal(x_t, DIFFUSION.add_noise(x_0.float(), noise.float(), T))
     assert_close(back, x_0.float(), rtol=0, atol=1e-4)
@@ -91,7 +96,7 @@ def test_a_timestep_beyond_the_schedule_is_refused() -> None:
 
 def test_noise_of_another_shape_is_refused() -> None:
     with pytest.raises(InputError, match="'noise_pred': \\(1, 1\\)"):
-        DIFFUSION.x0_from_noise(torch.zeros(1, 2), torch.zeros(1, 1), torch.tensor([0]))
+        DIFFUSION.x0_from(torch.zeros(1, 2), torch.zeros(1, 1), torch.tensor([0]))
 
 
 @pytest.mark.parametrize("num_timesteps", [0, -1, 2.0, "1000", True])

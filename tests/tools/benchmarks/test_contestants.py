@@ -32,6 +32,13 @@ def test_of_md_dga_the_slice_net_is_measured_at_its_published_size() -> None:
     assert (first.name, first.batch, first.amp) == ("published operators", 1, False)
 
 
+def test_of_x_ray2ctpa_the_denoiser_is_measured_on_published_latents() -> None:
+    subject = subject_of("chest_xray_ctpa_translation")
+    assert (subject.definition, subject.resolution, subject.slice_size) == ("denoiser_def", (64, 32, 32), (256, 256))
+    first, *_ = line_up("chest_xray_ctpa_translation", subject.batches)
+    assert (first.name, first.batch, first.amp) == ("published operators", 1, False)
+
+
 def test_a_bundle_without_an_entry_is_measured_against_itself() -> None:
     first, *_ = line_up("ct_mr_unheard_of_translation", (2,))
     assert (first.name, first.batch) == ("ours", 2)

@@ -34,7 +34,9 @@ def test_a_volume_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert memory.peak - memory.before >= 0.09
 
 
-def test_of_md_dga_a_volume_is_measured_in_slabs_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> list[Setting]:
+    """What would be measured in processes of its own; nothing is."""
     settings: list[Setting] = []
 
     class Here:
@@ -54,7 +56,24 @@ def test_of_md_dga_a_volume_is_measured_in_slabs_and_whole(monkeypatch: pytest.M
             return answer
 
     monkeypatch.setattr(volumes, "ProcessPoolExecutor", Here)
+    return settings
+
+
+def test_of_md_dga_a_volume_is_measured_in_slabs_and_whole(settings: list[Setting]) -> None:
     setting = Setting("/somewhere/ct_mr_mddga_translation", (8, 8), overrides=(("num_steps", 2),))
     memories = volume_memories(setting, [16])
     assert [(memory.way, memory.slices) for memory in memories] == [("in slabs", 16), ("whole", 16)]
     assert [dict(each.overrides) for each in settings] == [{"num_steps": 2}, {"num_steps": 2, "slab": None}]
+
+
+def test_of_x_ray2ctpa_the_volume_is_as_large_as_asked_for(settings: list[Setting]) -> None:
+    volume_memories(Setting("/somewhere/chest_xray_ctpa_translation", (16, 24)), [8])
+    assert [dict(each.overrides) for each in settings] == [
+        {"num_steps": 1, "grid": [8, 16, 24]},
+        {"num_steps": 1, "slices_at_once": 1, "grid": [8, 16, 24]},
+    ]
+
+
+def test_of_x_ray2ctpa_a_volume_is_made_of_a_picture(root: Path) -> None:
+    bundle = str(root / "bundles/chest_xray_ctpa_translation")
+    assert Setting(bundle, (16, 24), overrides=(("xray_size", 40),)).volume(8).shape == (1, 1, 40, 40)

@@ -42,6 +42,12 @@ def test_a_config_is_complete_over_those_that_its_name_tells(bundle: Path, name:
     assert [Path(path).stem for path in Bundle(bundle).stack(name)] == [*below, name]
 
 
+@pytest.mark.parametrize("key", ["network_def", "bundle_root"])
+def test_a_config_with_what_every_other_is_laid_over_stands_alone(bundle: Path, key: str) -> None:
+    write(bundle, "configs/compare.json", f'{{"{key}": "."}}')
+    assert [Path(path).stem for path in Bundle(bundle).stack("compare")] == ["compare"]
+
+
 def test_stages_and_what_they_leave_are_read_off_the_configs(bundle: Path) -> None:
     write(bundle, "configs/train_gain.json", "{}")
     edit(bundle, "train", lambda config: config.update(gain_path="gain.pt"))

@@ -90,6 +90,15 @@ def test_series_in_one_folder_are_told_apart_by_their_numbers(tmp_path: Path) ->
     assert names(tmp_path / "all") == ["all_series3", "all_series5"]
 
 
+def test_what_belongs_to_radiographs_is_left_out_beside_a_ct(tmp_path: Path) -> None:
+    write_volume(tmp_path / "p1" / "ct.nii.gz", CT)
+    (tmp_path / "p1" / "xray.png").touch()
+    (tmp_path / "p1" / "latent.npy").touch()
+    assert names(tmp_path) == ["p1"]
+    told = "a radiograph, of which the bundle chest_xray_ctpa_translation makes a CT"
+    assert reasons(tmp_path) == {"p1/xray.png": told, "p1/latent.npy": "latents of a CT, no image"}
+
+
 def test_other_series_are_left_out_with_the_reason(tmp_path: Path) -> None:
     write_dicom(tmp_path / "ct", CT)
     write_dicom(tmp_path / "pet", CT, series="1.2.4", Modality="PT")

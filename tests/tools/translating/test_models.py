@@ -49,6 +49,13 @@ def test_a_named_bundle_without_weights_says_how_to_get_them(house: Path) -> Non
         Models.chosen(str(house / PREFERRED[0]))
 
 
+def test_a_bundle_that_makes_volumes_of_radiographs_is_refused_with_its_own_command(house: Path) -> None:
+    bundle = house / PREFERRED[1]
+    edit(bundle, "metadata", lambda content: content["translation"].update(directions=[["xray", "ct"]]))
+    with pytest.raises(InputError, match=r"(?s)makes volumes of radiographs.* configs/inference\.json --dataset_dir"):
+        Models.chosen(str(bundle))
+
+
 def test_a_direction_that_no_bundle_offers_is_refused(tiny: Path) -> None:
     with pytest.raises(InputError, match="xray to ct: found no such direction in ct_mr_cyclegan_translation"):
         Models([model_of(tiny)]).offering("xray", "ct")

@@ -1,0 +1,127 @@
+"""Encoder of radiographs, denoiser and autoencoder of CT volumes as the one network that inference needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from transmodal.errors import InputError
+from transmodal.networks import LatentScale
+from xray2ctpa_bundle.conditioning import Condition
+
+__all__ = ["XRayToCT"]
+
+SIZES = {"condition_dim": "embedding_dim", "token_dim": "token_dim", "plane_channels": "plane_channels"}
+"""What a denoiser takes of a condition, where it has such an attribute and it is not 0, to what an encoder makes."""
+
+
+class XRayToCT(nn.Module):
+    """From a radiograph to the latents of a CT by diffusion, and from these to the CT, in one state dict.
+
+    Args:
+        autoencoder: makes latents of ``latent_channels`` channels, C, and volumes of them; ``latent_size(size)`` tells
+            their size.
+        encoder: what the denoiser is told about radiographs (B, 1, S, S) in [-1, 1]: makes a
+            :class:`~xray2ctpa_bundle.conditioning.Condition`.
+        denoiser: called as ``denoiser(condition, noisy, timesteps, drop)``; predicts what the diffusion of its training
+            asks for, noise or velocity, like ``noisy``.
+        grid: size of the CT in voxels, (F, H, W).
+        num_timesteps: diffusion steps T that the denoiser is trained for.
+        latent_bounds: raw latents that become -1 and 1, as the published code has them and its weights do not tell;
+            None leaves latents as they are until a training measures them.
+    Attributes:
+        scale: by which the diffusion meets latents with mean 0 and deviation 1, of C channels.
+        latent_size: size of the latents of a CT, (f, h, w).
+        stages: children that a stage of their own trains, before the denoiser.
+    Raises:
+        InputError: if the denoiser works on another number of channels than the autoencoder, or takes another condition
+            than the encoder makes, or the autoencoder cannot do with the grid.
+    """
+
+    stages = ("autoencoder",)
+
+    def __init__(
+        self,
+        autoencoder: nn.Module,
+        encoder: nn.Module,
+        denoiser: nn.Module,
+        grid: Sequence[int] = (64, 256, 256),
+        num_timesteps: int = 1000,
+        latent_bounds: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        channels = int(autoencoder.latent_channels)
+        if (denoiser.in_channels, denoiser.out_channels) != (channels, channels):
+            raise InputError(
+                "XRayToCT, denoiser",
+                found=f"a network from {denoiser.in_channels} to {denoiser.out_channels} channels",
+                wanted=f"{channels} and {channels}, as many as the latents have",
+                remedy="set the channels of the denoiser to the latent channels of the autoencoder",
+            )
+        _check_condition(encoder, denoiser)
+        self.autoencoder, self.encoder, self.denoiser = autoencoder, encoder, denoiser
+        self.scale = LatentScale(channels)
+        if latent_bounds is not None:
+            self.scale.stretch_(*latent_bounds)
+        self.latent_size = tuple(autoencoder.latent_size(grid))
+        self.num_timesteps = num_timesteps
+
+    def condition(self, image: Tensor) -> Condition:
+        """What the denoiser is told about radiographs, (B, 1, S, S) in [-1, 1]; it holds for all steps of a chain."""
+        condition: Condition = self.encoder(image)
+        return condition
+
+    def predict(self, condition: Condition, noisy: Tensor, timesteps: Tensor, drop: Tensor | None = None) -> Tensor:
+        """Noise or velocity in normalised latents.
+
+        Args:
+            condition: of radiographs.
+            noisy: x_t, (B, C, f, h, w).
+            timesteps: t, (B,) integers in [0, T).
+            drop: samples that see the learnt empty condition instead, (B,), true or false; none if None.
+        Returns:
+            Like ``noisy``.
+        """
+        prediction: Tensor = self.denoiser(condition, noisy, timesteps, drop)
+        return prediction
+
+    def forward(
+        self, image: Tensor, noisy: Tensor | None = None, timesteps: Tensor | None = None, drop: Tensor | None = None
+    ) -> Tensor:
+        """Predict one step of the reverse chain; what is left out takes the value at which a chain starts.
+
+        Args:
+            image: radiographs, (B, 1, S, S) in [-1, 1], bright where dense, head up, the patient's right at the left.
+            noisy: x_t, (B, C, f, h, w); by default 0, the mean of the noise.
+            timesteps: t, (B,) integers in [0, T); by default T - 1, the first step.
+            drop: as for :meth:`predict`.
+        Returns:
+            What the denoiser predicts, like ``noisy``.
+        """
+        if noisy is None:
+            noisy = image.new_zeros(len(image), len(self.scale.mean), *self.latent_size)
+        if timesteps is None:
+            timesteps = torch.full((len(image),), self.num_timesteps - 1, dtype=torch.long, device=image.device)
+        return self.predict(self.condition(image), noisy, timesteps, drop)
+
+    def trained_parameters(self) -> list[Parameter]:
+        """What an optimizer is to step: all that is not frozen."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+
+def _check_condition(encoder: nn.Module, denoiser: nn.Module) -> None:
+    """See that the encoder makes what the denoiser takes, behind whatever wraps it."""
+    bare = getattr(denoiser, "network", denoiser)
+    for taken, made in SIZES.items():
+        wanted = getattr(bare, taken, 0)
+        found = getattr(encoder, made, wanted)
+        if wanted and found != wanted:
+            raise InputError(
+                "XRayToCT, encoder",
+                found=f"{made} {found}",
+                wanted=f"{wanted}, the {taken} of the denoiser",
+                remedy=f"set {made} of the encoder and {taken} of the denoiser to the same number",
+            )
