@@ -89,6 +89,8 @@ def _imported(
     definitions = {role: each.definition for role, each in published.items()}
     device = "cpu" if carried and part is None else "meta"
     network = needed.build({**given.network_def, **definitions}, device)
+    if part is None and hasattr(importer, "check_network"):  # of what the files do not tell
+        importer.check_network(network)
     weights, report = _matched(read, network)
     if part is not None:
         weights = {key.partition(".")[2]: value for key, value in weights.items()}
@@ -176,9 +178,9 @@ def main(
         --config configs/legacy.json
     tools/import_weights.py ct_mr_mddga_translation slices=2D/best.pth
 
-    model-<n>.pt of X-ray2CTPA serves any role, with averaged weights and merged adapters:
+    model-<n>.pt of X-ray2CTPA serves any role, with averaged weights and merged adapters; legacy.json scales latents:
     tools/import_weights.py chest_xray_ctpa_translation autoencoder=vae.safetensors encoder=model-9.pt
-        denoiser=model-9.pt
+        denoiser=model-9.pt --config configs/legacy.json
 
     A whole training goes on where it stopped:
     tools/import_weights.py ct_mr_syndiff_translation --training content.pth --output OUTPUT_DIR

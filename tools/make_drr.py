@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import fire
 import nibabel
 import numpy as np
-from monai.transforms import Compose
 from PIL import Image
 from torch import Tensor
 
 from transmodal.data import find_cases
+from transmodal.data.layout import Case
+from transmodal.data.layout import extension as ending_of
 from transmodal.errors import InputError
 from transmodal.files import write_atomically
 from transmodal.projection import (
@@ -57,8 +58,8 @@ def main(
     --centre image --method siddon --density published.
 
     Args:
-        dataset_dir: folder of cases (<case>/ct.nii.gz and so on), or a single CT with --output.
-        output: where <case>/xray goes; by default beside the CTs.
+        dataset_dir: folder of cases (<case>/ct.nii.gz and so on), or a single CT (not called ct: with --output).
+        output: where <case>/xray goes, a single CT's case having the name of its file; by default beside the CTs.
         extension: .png or .nii.gz.
         width: what the picture shows at the isocentre, from side to side, in mm.
         pixels: rows and columns.
@@ -86,39 +87,73 @@ def main(
         steps = {"step": step} if method == "trilinear" else {}
         projector = _chosen("--method", method, METHODS)(geometry, **steps)
         make = Radiographd("ct", "xray", projector=projector, centre=centre, density=_density(density))
-        made, kept = _write_all(str(dataset_dir), output, _extension(extension), make, bool(overwrite))
+        found = _write_all(str(dataset_dir), output, _extension(extension), make, bool(overwrite))
     except InputError as error:
         sys.exit(str(error))
-    place = output or dataset_dir
-    print(f"Wrote {made} radiographs to {place}" + (f"; {kept} were there already." if kept else "."))
+    _report(found, Path(output or (dataset_dir if Path(dataset_dir).is_dir() else Path(dataset_dir).parent)))
 
 
-def _write_all(
-    dataset_dir: str, output: str | None, extension: str, make: Radiographd, overwrite: bool
-) -> tuple[int, int]:
-    """How many radiographs were written, and how many were there."""
-    read = Compose([CheckedLoadImaged("ct", modality="ct"), EnsureVolumed("ct")])
-    made = kept = 0
-    for case in find_cases(dataset_dir, modality="ct"):
-        if "ct" not in case:
-            continue
-        folder = Path(output) / case["case"] if output else Path(case["ct"]).parent
+class Found(NamedTuple):
+    """How many radiographs were written, how many were there, and what is wrong with the other CTs."""
+
+    made: int
+    kept: int
+    refused: list[str]
+
+
+def _write_all(dataset_dir: str, output: str | None, extension: str, make: Radiographd, overwrite: bool) -> Found:
+    """One radiograph for each CT; a CT that cannot be used stops none of the others."""
+    cases = [case for case in find_cases(dataset_dir, modality="ct") if "ct" in case]
+    if not cases:
+        raise InputError(
+            dataset_dir, found="no CT", wanted="<case>/ct with any of the known endings", remedy="check the folder"
+        )
+    folders = [Path(output) / case["case"] if output else _own_folder(Path(case["ct"])) for case in cases]
+    made, kept, refused = 0, 0, list[str]()
+    for case, folder in zip(cases, folders, strict=True):
         there = [path for path in folder.glob("xray*") if path.name.split(".")[0] == "xray"]
         if there and not overwrite:
             kept += 1
             continue
-        picture = make(read({"ct": case["ct"], "case": case["case"]}))["xray"]
-        edge = make.projector.geometry.pixel_at_isocentre
-        _write(picture.as_tensor()[0], edge, folder / f"xray{extension}")
+        try:
+            picture = _radiograph(case, make)
+        except InputError as error:
+            refused.append(str(error) if case["ct"] in error.where else f"{case['ct']}: {error}")
+            continue
+        _write(picture, make.projector.geometry.pixel_at_isocentre, folder / f"xray{extension}")
         for old in there:
             if old.name != f"xray{extension}" and old.is_file():
                 old.unlink()
         made += 1
-    if not made and not kept:
+    return Found(made, kept, refused)
+
+
+def _report(found: Found, place: Path) -> None:
+    """Say what was done, and end with status 1 if a CT could not be used."""
+    print(f"Wrote {found.made} radiographs to {place}" + (f"; {found.kept} were there already." if found.kept else "."))
+    if found.refused:
+        sys.exit("\n".join(found.refused))
+
+
+def _own_folder(ct: Path) -> Path:
+    """The folder of a case, which has no other CT than this one."""
+    if ct.name.lower().removesuffix(ending_of(ct)) != "ct":
         raise InputError(
-            dataset_dir, found="no CT", wanted="<case>/ct with any of the known endings", remedy="check the folder"
+            ct,
+            found="a CT that is not called ct, in a folder that others may share",
+            wanted="<case>/ct, or --output",
+            remedy="give --output FOLDER; the radiograph becomes FOLDER/<case>/xray",
         )
-    return made, kept
+    return ct.parent
+
+
+def _radiograph(case: Case, make: Radiographd) -> Tensor:
+    """Of a case, (rows, columns); not by ``Compose``, which hides what is wrong behind its own error."""
+    sample: dict[Any, Any] = {"ct": case["ct"], "case": case["case"]}
+    for transform in (CheckedLoadImaged("ct", modality="ct"), EnsureVolumed("ct"), make):
+        sample = transform(sample)
+    picture: Tensor = sample["xray"].as_tensor()[0]
+    return picture
 
 
 def _write(picture: Tensor, edge: float, path: Path) -> None:

@@ -104,6 +104,47 @@ def test_a_wrong_argument_is_told_without_a_traceback(chests: Path, flags: str, 
     assert not list(chests.rglob("xray*"))
 
 
+def test_a_broken_ct_is_named_and_the_others_have_their_radiographs(
+    chests: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = chests / "phantom_000" / "ct.nii.gz"
+    image = nibabel.load(path)
+    values = image.get_fdata(dtype=np.float32)
+    values[3, 3, 3] = np.nan
+    nibabel.save(nibabel.Nifti1Image(values, image.affine), path)
+    with pytest.raises(SystemExit) as stopped:
+        run(FAST, chests)
+    assert str(stopped.value).startswith(f"{path}: found 1 of 24576 values that are NaN or infinite; wanted finite")
+    assert str(stopped.value).count("found") == 1
+    assert "Wrote 1 radiographs" in capsys.readouterr().out
+    assert [file.parent.name for file in chests.rglob("xray*")] == ["phantom_001"]
+
+
+def test_single_cts_go_where_the_output_says_each_in_a_folder_of_its_name(
+    chests: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        single = shutil.copy(chests / "phantom_000" / "ct.nii.gz", tmp_path / f"{name}.nii.gz")
+        run(f"{FAST} --output {tmp_path / 'out'}", Path(single))
+        assert (tmp_path / "out" / name / "xray.png").is_file()
+    assert capsys.readouterr().out.count(f"Wrote 1 radiographs to {tmp_path / 'out'}.") == 2
+
+
+def test_a_single_ct_of_any_name_needs_an_output(chests: Path, tmp_path: Path) -> None:
+    single = Path(shutil.copy(chests / "phantom_000" / "ct.nii.gz", tmp_path / "scan.nii.gz"))
+    with pytest.raises(
+        SystemExit, match=r"scan\.nii\.gz: found a CT that is not called ct.*wanted <case>/ct, or --output"
+    ):
+        run(FAST, single)
+    assert not list(tmp_path.glob("xray*"))
+
+
+def test_the_ct_of_one_case_has_its_radiograph_beside_it(chests: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(FAST, chests / "phantom_001" / "ct.nii.gz")
+    assert [file.parent.name for file in chests.rglob("xray*")] == ["phantom_001"]
+    assert f"to {chests / 'phantom_001'}." in capsys.readouterr().out
+
+
 def test_a_folder_without_ct_is_told(tmp_path: Path) -> None:
     (tmp_path / "case").mkdir()
     Image.new("L", (9, 9)).save(tmp_path / "case" / "xray.png")

@@ -88,6 +88,8 @@ class Comparison:
         write_atomically(self.output_dir / "figure.png", lambda path: draw_comparison(common, summary, path))
         for name, scores in summary["common_cases"].items():
             logger.info(f"{name}: {in_words(scores)}")
+            for warning in scores["warnings"]:
+                logger.warning(f"{name}: {warning}")
         for pair in summary["pairs"]:
             logger.info(f"{pair['first']} − {pair['second']}: {pair['difference']:+.3f}, p = {pair['p']:.3g}")
         logger.info(f"written to {self.output_dir}")

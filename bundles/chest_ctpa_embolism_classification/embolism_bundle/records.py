@@ -87,11 +87,31 @@ def _replaced(cases: Sequence[Case], source: str, folder: Path) -> list[Case]:
     return kept
 
 
-def sections_of(dataset_dir: str | Path, datalist: str | Path | None = None) -> dict[str, str]:
-    """The section of each case of a data list, by case; nothing without a list."""
-    listed = find_list(dataset_dir, datalist)
-    sections = read_sections(listed, exist=False) if listed else {}
-    return {case["case"]: name for name in SECTIONS for case in sections.get(name, [])}
+def sections_of(
+    dataset_dir: str | Path, datalist: str | Path | None = None, weights: str | Path | None = None
+) -> dict[str, str]:
+    """The section of each case, by case, as the data list and the split of the training have it.
+
+    A training writes ``split.json`` into its ``output_dir``. It is looked for beside the weights and, as the default
+    paths of ``train.json`` have it, in ``../output``. Where list and split differ, a case counts as training before
+    validation, and as validation before test. Cases are told apart by name alone.
+
+    Args:
+        dataset_dir, datalist: of :func:`transmodal.data.sections.find_list`.
+        weights: file of the network's weights.
+    """
+    found = (find_list(dataset_dir, datalist), recorded_split(weights))
+    splits = [read_sections(path, exist=False) for path in found if path]
+    return {case["case"]: name for name in reversed(SECTIONS) for split in splits for case in split[name]}
+
+
+def recorded_split(weights: str | Path | None) -> Path | None:
+    """The split that a training left where these weights lie, if any."""
+    if weights is None:
+        return None
+    folder = Path(weights).absolute().parent
+    places = (folder / "split.json", folder.parent / "output" / "split.json")
+    return next((place for place in places if place.is_file()), None)
 
 
 def positive_weight(records: Sequence[Record], given: float | None = None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,15 @@ __all__ = ["in_words", "labels_of", "probabilities_of", "reliability", "summaris
 
 BINS, BIN = 10, 15
 """At most so many bins of probabilities, of at least so many cases each."""
+UNKNOWN = "unknown"
+SEEN = {
+    "training": "are TRAINING cases: these scores measure memory; give --datalist with the training's split.json, "
+    "which leaves test cases alone",
+    "validation": "are VALIDATION cases: weights, temperature and threshold were chosen on them",
+    UNKNOWN: "are of UNKNOWN section: the weights may have been trained on them; give --datalist with the training's "
+    "split.json, unless these are other patients",
+}
+"""What a summary warns of, by section."""
 FEW = 30
 """Of fewer cases of a kind the summary warns: the interval of a rate is then wider than a third."""
 
@@ -76,7 +86,8 @@ def summarised(predictions: Sequence[Prediction]) -> dict[str, Any]:
         },
         "at_threshold": _at_threshold(predictions, labels),
         "probabilities": _calibration(probabilities, labels),
-        "warnings": _warnings(labels, len(set(patients))),
+        "sections": _sections(predictions),
+        "warnings": [*_seen(predictions), *_warnings(labels, len(set(patients)))],
     }
 
 
@@ -105,6 +116,17 @@ def _calibration(probabilities: Tensor, labels: Tensor) -> dict[str, Any]:
 def reliability(probabilities: Tensor, labels: Tensor) -> list[ProbabilityBin]:
     """Bins of probabilities, fewer of them where there are few cases."""
     return probability_bins(probabilities, labels, max(1, min(BINS, len(labels) // BIN)))
+
+
+def _sections(predictions: Sequence[Prediction]) -> dict[str, int]:
+    """Number of cases of each section; ``unknown`` where neither a list nor the training's split has them."""
+    return dict(sorted(Counter(prediction.section or UNKNOWN for prediction in predictions).items()))
+
+
+def _seen(predictions: Sequence[Prediction]) -> list[str]:
+    """Whether training and choice of the weights saw some of the cases, or may have."""
+    counts = _sections(predictions)
+    return [f"{counts[name]} of {len(predictions)} cases {told}" for name, told in SEEN.items() if name in counts]
 
 
 def _warnings(labels: Tensor, patients: int) -> list[str]:

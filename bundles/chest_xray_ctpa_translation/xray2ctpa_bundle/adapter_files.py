@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +41,13 @@ class Adapters:
         return len(next(iter(self.pairs.values()))[1])
 
 
-def read_adapters(path: str | Path, layers: Mapping[str, nn.Linear]) -> Adapters:
+def read_adapters(path: str | Path, denoiser: nn.Module, layers: Mapping[str, nn.Linear]) -> Adapters:
     """Read adapters.
 
     Args:
         path: ``*.safetensors`` of :func:`write_adapters`, or a published ``lora-*.pt``, a list of up, down, up, down in
-            the order of the published layers, in float32 or float16.
+            the order of the published layers, in float32 or float16, which does not tell what weights it is of.
+        denoiser: with the weights that the adapters were trained on.
         layers: what is adapted, by name in the denoiser.
     Returns:
         Of exactly these layers, float32 tensors on the CPU.
@@ -54,17 +55,18 @@ def read_adapters(path: str | Path, layers: Mapping[str, nn.Linear]) -> Adapters
         InputError: if the file is missing, is none of both, or is of other layers, shapes or weights.
     """
     path = Path(path)
-    adapters = (_safetensors if path.suffix == ".safetensors" else _published_list)(path, layers)
+    ours = path.suffix == ".safetensors"
+    adapters = _safetensors(path, denoiser, layers) if ours else _published_list(path, layers)
     _check_values(adapters, layers, path)
     return adapters
 
 
-def write_adapters(adapters: Adapters, layers: Mapping[str, nn.Linear], path: str | Path) -> None:
+def write_adapters(adapters: Adapters, denoiser: nn.Module, path: str | Path) -> None:
     """Write safetensors whose metadata say rank, scale, and which weights these are the adapters of.
 
     Args:
-        adapters: of ``layers``.
-        layers: what is adapted, by name in the denoiser.
+        adapters: of layers of ``denoiser``.
+        denoiser: that they were trained with, whole.
         path: the file; it appears whole or not at all.
     """
     tensors = dict[str, Tensor]()
@@ -74,21 +76,27 @@ def write_adapters(adapters: Adapters, layers: Mapping[str, nn.Linear], path: st
         "kind": KIND,
         "rank": str(adapters.rank),
         "scale": repr(float(adapters.scale)),
-        "of": fingerprint(layers),
+        "of": fingerprint(denoiser, adapters.pairs),
     }
     write_atomically(Path(path), lambda partial: save_file(tensors, partial, metadata))
 
 
-def fingerprint(layers: Mapping[str, nn.Linear]) -> str:
-    """Tell the weights of layers apart: the first 16 digits of the SHA-256 of names and float32 values."""
-    digest = hashlib.sha256()
-    for name in sorted(layers):
-        digest.update(name.encode())
-        digest.update(layers[name].weight.detach().to("cpu", torch.float32).contiguous().numpy())
+def fingerprint(denoiser: nn.Module, adapted: Iterable[str] = ()) -> str:
+    """Tell the weights of denoisers apart: the first 16 digits of the SHA-256 of names and float32 values.
+
+    Args:
+        denoiser: all of whose weights count, but for adapters.
+        adapted: names of layers whose adapters, if there are any, are left out.
+    """
+    digest, left_out = hashlib.sha256(), {f"{name}.{side}" for name in adapted for side in ("up", "down")}
+    for name, value in sorted(denoiser.state_dict().items()):
+        if name not in left_out:
+            digest.update(name.encode())
+            digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy())
     return digest.hexdigest()[:16]
 
 
-def _safetensors(path: Path, layers: Mapping[str, nn.Linear]) -> Adapters:
+def _safetensors(path: Path, denoiser: nn.Module, layers: Mapping[str, nn.Linear]) -> Adapters:
     if not path.is_file():
         raise _not_adapters(path, "no such file")
     try:
@@ -102,7 +110,7 @@ def _safetensors(path: Path, layers: Mapping[str, nn.Linear]) -> Adapters:
         raise _not_adapters(path, f"tensors such as {', '.join(sorted(tensors)[:3])}")
     if names != set(layers):
         raise _other_layers(path, len(names), len(layers))
-    if metadata.get("of") != fingerprint(layers):
+    if metadata.get("of") != fingerprint(denoiser, layers):
         raise InputError(
             path,
             found="adapters of other weights than those of the denoiser",

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from transmodal.errors import InputError
 from xray2ctpa_bundle.conditioning import Condition
 
-__all__ = ["PairedEncoder", "RadiographEncoder"]
+__all__ = ["PairedEncoder", "RadiographEncoder", "with_plane"]
 
 FINEST = 1
 """Stage whose size the plane has: a quarter of the radiograph's."""
@@ -142,6 +142,22 @@ class PairedEncoder(nn.Module):
         """Encode radiographs, (B, 1, S, S) in [-1, 1], bright where dense."""
         condition: Condition = self.semantic(image)
         return condition._replace(plane=self.spatial(image).plane)
+
+
+def with_plane(semantic: nn.Module, channels: Sequence[int], plane_channels: int, norm_groups: int = 8) -> nn.Module:
+    """An encoder, and for a denoiser that takes a plane a few convolutions beside it that make one.
+
+    Args:
+        semantic: makes ``embedding`` and ``tokens``.
+        channels, norm_groups: of the convolutions, as for :class:`RadiographEncoder`.
+        plane_channels: P, of the plane; 0 for none.
+    Returns:
+        A :class:`PairedEncoder`, or ``semantic`` itself where there is to be no plane.
+    """
+    if not plane_channels:
+        return semantic
+    spatial = RadiographEncoder(channels, 0, 0, plane_channels, norm_groups=norm_groups)
+    return PairedEncoder(semantic, spatial)
 
 
 def positions(rows: int, columns: int, dim: int, like: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ class EncodedVolumes(Dataset[dict[str, Tensor | int]]):
         device: where it runs.
         scale: normalises the latents of an item, which are then clipped to its bounds; null leaves them raw. See
             :func:`transmodal.stages.measured`.
+        latent_size: (f, h, w) that the network works on, which all latents are to have; null takes that of the first.
         xray_key, ct_key: of radiograph and CT in ``data`` and in what the transform makes; in the items, of the
             radiograph and of the latents.
         latent_key: in ``data``, of files with latents of the whole CT.
@@ -61,7 +62,8 @@ class EncodedVolumes(Dataset[dict[str, Tensor | int]]):
             trainings; entries are named by files, their time stamps, the weights and ``cache_key``.
         cache_key: text that identifies the preprocessing in ``cache_dir``.
     Raises:
-        InputError: if there are no records, a file is unusable, or latents are not those of the autoencoder.
+        InputError: if there are no records, a file is unusable, or latents are not those of the autoencoder or not on
+            the grid of the network.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class EncodedVolumes(Dataset[dict[str, Tensor | int]]):
         autoencoder: nn.Module,
         device: str | torch.device = "cpu",
         scale: LatentScale | None = None,
+        latent_size: Sequence[int] | None = None,
         xray_key: str = "image",
         ct_key: str = "label",
         latent_key: str = "latent",
@@ -82,6 +85,7 @@ class EncodedVolumes(Dataset[dict[str, Tensor | int]]):
         self.transform, self.device, self.scale, self.augmentation = transform, device, scale, augmentation
         self.xray_key, self.ct_key, self.latent_key, self.finding_key = xray_key, ct_key, latent_key, finding_key
         self.autoencoder = autoencoder.eval().to(device)
+        self.latent_size = None if latent_size is None else tuple(latent_size)
         self.cache_dir = Path(cache_dir) if cache_dir else None
         self.identity = f"{cache_key} {identity_of(autoencoder)}" if cache_dir else ""
         if not data:
@@ -91,7 +95,7 @@ class EncodedVolumes(Dataset[dict[str, Tensor | int]]):
         self.pairs = [self._pair(record) for record in tqdm(data, desc="encoding", disable=None)]
         _check_sizes(self.pairs, data)
         self.findings = _findings(data, finding_key)
-        logger.info("%d radiographs with latents of %s", len(self.pairs), "×".join(map(str, self.pairs[0][1].shape)))
+        logger.info("%d radiographs with latents of %s", len(self.pairs), _times(self.pairs[0][1].shape))
 
     @property
     def latents(self) -> list[Tensor]:
@@ -119,6 +123,14 @@ class EncodedVolumes(Dataset[dict[str, Tensor | int]]):
         return item if self.findings is None else {**item, self.finding_key: self.findings[number]}
 
     def _pair(self, record: Mapping[str, Any]) -> tuple[Array, Array]:
+        """Radiograph and raw latents of a case, on the network's grid."""
+        radiograph, latent = self._cached(record)
+        if self.latent_size is not None and latent.shape[1:] != self.latent_size:
+            where = record.get(self.latent_key) or record.get(self.ct_key) or "a CT"
+            raise _off_grid(where, latent.shape[1:], self.latent_size, self.autoencoder.factors)
+        return radiograph, latent
+
+    def _cached(self, record: Mapping[str, Any]) -> tuple[Array, Array]:
         """Radiograph and raw latents of a case, from the cache where it holds them."""
         if self.cache_dir is None:
             return self._encoded(record)
@@ -151,6 +163,22 @@ def _findings(data: Sequence[Mapping[str, Any]], key: str) -> list[Tensor] | Non
     return [torch.tensor(torch.nan if value is None else float(value)) for value in found]
 
 
+def _off_grid(where: str, found: Sequence[int], wanted: Sequence[int], factors: Sequence[int]) -> InputError:
+    grid = [length * factor for length, factor in zip(found, factors, strict=True)]
+    return InputError(
+        where,
+        found=f"latents of {_times(found)}, which are of a CT of {_times(grid)} voxels",
+        wanted=f"{_times(wanted)}, what the network makes on its grid",
+        remedy=f'give --grid "{grid}" to training, inference and evaluation alike, if these are the latents of all '
+        "cases, and as field_of_view the millimetres that they cover; or encode the CTs on the network's grid with "
+        "configs/inference_latents.json",
+    )
+
+
+def _times(size: Sequence[int]) -> str:
+    return "×".join(map(str, size))
+
+
 def _check_channels(latent: Array, channels: int, path: str) -> None:
     if len(latent) != channels:
         raise InputError(
@@ -169,7 +197,7 @@ def _check_sizes(pairs: Sequence[tuple[Array, Array]], data: Sequence[Mapping[st
             if array.shape != wanted:
                 raise InputError(
                     f"case {record.get('case', 'without a name')}",
-                    found=f"{name} of {'×'.join(map(str, array.shape))}",
-                    wanted=f"the {'×'.join(map(str, wanted))} of case {data[0].get('case', 'without a name')}",
+                    found=f"{name} of {_times(array.shape)}",
+                    wanted=f"the {_times(wanted)} of case {data[0].get('case', 'without a name')}",
                     remedy="bring all cases to one grid and one size of radiographs; encode latents on that grid",
                 )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transmodal.errors import InputError
-from transmodal.handlers import BestWeights
+from transmodal.handlers import BestWeights, LastWeights
 from transmodal.handlers.weights import unwrapped
 from xray2ctpa_bundle.adapter_files import Adapters, read_adapters, write_adapters
 from xray2ctpa_bundle.attention import Attention
@@ -93,10 +93,10 @@ def with_merged(network: nn.Module, path: str | Path) -> nn.Module:
     Returns:
         ``network``.
     Raises:
-        InputError: if the file does not fit the network.
+        InputError: if the file does not fit the network, or is of other weights of the denoiser.
     """
     layers = linear_layers(network)
-    adapters = read_adapters(path, layers)
+    adapters = read_adapters(path, _denoiser(network), layers)
     for name, (up, down) in adapters.pairs.items():
         layers[name].weight += adapters.scale * (up @ down).to(layers[name].weight)
     return network
@@ -145,7 +145,7 @@ def save_adapters(network: nn.Module, path: str | Path) -> None:
     """
     layers = _adapted_layers(network)
     pairs = {name: (layer.up.detach(), layer.down.detach()) for name, layer in layers.items()}
-    write_adapters(Adapters(pairs, next(iter(layers.values())).scale), layers, path)
+    write_adapters(Adapters(pairs, next(iter(layers.values())).scale), _denoiser(network), path)
 
 
 @torch.no_grad()
@@ -156,7 +156,7 @@ def load_adapters_(network: nn.Module, path: str | Path) -> None:
         InputError: if the network has none, or others than the file.
     """
     layers = _adapted_layers(network)
-    adapters = read_adapters(path, layers)
+    adapters = read_adapters(path, _denoiser(network), layers)
     any_layer = next(iter(layers.values()))
     if (adapters.rank, adapters.scale) != (len(any_layer.down), any_layer.scale):
         raise InputError(
@@ -172,6 +172,14 @@ def load_adapters_(network: nn.Module, path: str | Path) -> None:
 
 class BestAdapters(BestWeights):
     """Writes the adapters alone whenever a validation metric improves, as :class:`BestWeights` does the network."""
+
+    def write(self) -> None:
+        """Write the adapters as safetensors."""
+        save_adapters(unwrapped(self.network), self.path)
+
+
+class LastAdapters(LastWeights):
+    """Writes the adapters alone at the end of epochs, as :class:`LastWeights` does the network."""
 
     def write(self) -> None:
         """Write the adapters as safetensors."""

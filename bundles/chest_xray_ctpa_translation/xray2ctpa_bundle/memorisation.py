@@ -3,6 +3,7 @@
 Volumes are compared by what makes them individual: on a coarse grid, what the mean of the training CTs does not explain
 (residuals of the linear regression on it), by the correlation of that; their distance is 1 minus it, 0 for a copy and
 about 1 for strangers. In HU a blurred or pale volume, as generated ones are, would be near to everyone; here it is not.
+Moved copies are found, and what is all but the mean is like nobody; see ``likeness.py``.
 
 A copy gives itself away by the ratio of the distances to its nearest and its second nearest training CT, next to 0,
 which between strangers is near 1 (T. Yoon et al., Diffusion probabilistic models generalize when they fail to memorize,
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
@@ -28,16 +28,10 @@ from transmodal.errors import InputError
 from transmodal.files import write_atomically
 from transmodal.handlers import StudyProtocol
 from transmodal.handlers.records import CaseRecord
+from xray2ctpa_bundle.likeness import Likeness, Neighbours, moved_signatures, signature
 from xray2ctpa_bundle.memorisation_figure import draw_memorisation
 
-__all__ = ["Likeness", "MemorisationCheck", "Neighbours", "RememberedCTs", "signature"]
-
-
-def signature(volume: Tensor, window: Sequence[float], size: Sequence[int]) -> Tensor:
-    """A CT in HU, (1, F, H, W), clipped to the window and averaged to a coarse grid, as a vector, float32."""
-    clipped = volume.detach().as_subclass(Tensor).cpu().float().clamp(float(window[0]), float(window[1]))
-    frames, rows, columns = size
-    return F.adaptive_avg_pool3d(clipped, (frames, rows, columns)).flatten()
+__all__ = ["MemorisationCheck", "RememberedCTs"]
 
 
 class RememberedCTs:
@@ -48,7 +42,7 @@ class RememberedCTs:
     Args:
         data: training cases, dictionaries with ``case`` and ``label``, the CT in HU on the working grid.
         window: lowest and highest HU that count; those of the model.
-        size: coarse grid along F, H and W; the default has voxels of 20 × 12 × 12 mm.
+        size: coarse grid along F, H and W; three or more; the default has voxels of 20 × 12 × 12 mm.
     """
 
     def __init__(
@@ -75,57 +69,6 @@ class RememberedCTs:
             for _ in self:
                 pass
         return dict(self._signatures)
-
-
-class Neighbours(NamedTuple):
-    """How near a CT is to training CTs: the name of the nearest one, its distance, and that of the second nearest."""
-
-    nearest: str
-    distance: float
-    second: float
-
-    @property
-    def ratio(self) -> float:
-        """Of the distances to the nearest and the second nearest, in [0, 1]; 1 where both are 0."""
-        return self.distance / self.second if self.second > 0 else 1.0
-
-
-class Likeness:
-    """Finds the nearest training CTs by the correlation of what their mean does not explain.
-
-    Args:
-        signatures: of the training CTs, by case.
-    """
-
-    def __init__(self, signatures: Mapping[str, Tensor]) -> None:
-        self.names = list(signatures)
-        stacked = torch.stack([*signatures.values()])
-        self.mean = stacked.mean(dim=0)
-        self.common = F.normalize(self.mean - self.mean.mean(), dim=0, eps=1.0)
-        self.directions = self._direction(stacked)
-
-    def distance(self, first: Tensor, second: Tensor) -> float:
-        """Between the signatures of any two CTs, in [0, 2]."""
-        return float(1 - self._direction(first) @ self._direction(second))
-
-    def neighbours(self, signature: Tensor, own: str) -> Neighbours:
-        """The nearest training CTs, without that of the case itself.
-
-        Args:
-            signature: of a CT.
-            own: case it belongs to.
-        """
-        distances = 1 - self.directions @ self._direction(signature)
-        distances = distances.clamp(min=0)
-        if own in self.names:
-            distances[self.names.index(own)] = torch.inf
-        (first, second), (number, _) = (part.tolist() for part in distances.topk(2, largest=False))
-        return Neighbours(self.names[number], first, second)
-
-    def _direction(self, signatures: Tensor) -> Tensor:
-        """What brightness and contrast of the mean do not explain, of length 1; shorter for the mean, like nobody."""
-        centred = signatures - signatures.mean(dim=-1, keepdim=True)
-        return F.normalize(centred - (centred @ self.common)[..., None] * self.common, dim=-1, eps=1.0)
 
 
 class Row(NamedTuple):
@@ -182,10 +125,10 @@ class MemorisationCheck(StudyProtocol[Row]):
         if likeness is None:
             return
         window, size = self.training.window, self.training.size
-        pred, label = signature(record.pred, window, size), signature(record.label, window, size)
+        pred, label = (moved_signatures(volume, window, size) for volume in (record.pred, record.label))
         if torch.isfinite(pred).all() and torch.isfinite(label).all():
             generated, true = (likeness.neighbours(each, record.case) for each in (pred, label))
-            yield Row(record.case, generated, true, likeness.distance(pred, label))
+            yield Row(record.case, generated, true, likeness.distance(pred, label[len(label) // 2]))
 
     def cells(self, row: Row) -> Sequence[Any]:
         """A row by columns."""
@@ -203,7 +146,7 @@ class MemorisationCheck(StudyProtocol[Row]):
             "title": self.title,
             "method": {
                 "compared": f"averages on a grid of {'×'.join(map(str, self.training.size))}, "
-                "without what the training mean explains",
+                "without its rim and what the training mean explains, as CTs lie and moved by up to a voxel of it",
                 "window": self.training.window,
                 "distance": "1 - correlation; 0 is a copy",
                 "ratio": f"of the distances to the nearest and second nearest training CT; copy up to "

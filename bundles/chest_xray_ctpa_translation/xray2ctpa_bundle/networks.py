@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from transmodal.errors import InputError
-from transmodal.networks import LatentScale
+from transmodal.networks import LatentScale, Task
 from xray2ctpa_bundle.conditioning import Condition
 
 __all__ = ["XRayToCT"]
 
 SIZES = {"condition_dim": "embedding_dim", "token_dim": "token_dim", "plane_channels": "plane_channels"}
 """What a denoiser takes of a condition, where it has such an attribute and it is not 0, to what an encoder makes."""
+REMEDY = "give the overlays and ids (window, field_of_view, equalise) that the weights were trained with, or train anew"
 
 
 class XRayToCT(nn.Module):
@@ -32,6 +33,9 @@ class XRayToCT(nn.Module):
         num_timesteps: diffusion steps T that the denoiser is trained for.
         latent_bounds: raw latents that become -1 and 1, as the published code has them and its weights do not tell;
             None leaves latents as they are until a training measures them.
+        task: what radiographs and CTs are to it, name to value, such as ``{"HU": [-1000, 600], "equalised": True}``.
+            Neither window nor field of view show in the weights; those that were trained for others are refused
+            (:class:`~transmodal.networks.Task`).
     Attributes:
         scale: by which the diffusion meets latents with mean 0 and deviation 1, of C channels.
         latent_size: size of the latents of a CT, (f, h, w).
@@ -51,6 +55,7 @@ class XRayToCT(nn.Module):
         grid: Sequence[int] = (64, 256, 256),
         num_timesteps: int = 1000,
         latent_bounds: Sequence[float] | None = None,
+        task: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__()
         channels = int(autoencoder.latent_channels)
@@ -68,6 +73,7 @@ class XRayToCT(nn.Module):
             self.scale.stretch_(*latent_bounds)
         self.latent_size = tuple(autoencoder.latent_size(grid))
         self.num_timesteps = num_timesteps
+        self.task = Task(described(task or {}), REMEDY)
 
     def condition(self, image: Tensor) -> Condition:
         """What the denoiser is told about radiographs, (B, 1, S, S) in [-1, 1]; it holds for all steps of a chain."""
@@ -110,6 +116,18 @@ class XRayToCT(nn.Module):
     def trained_parameters(self) -> list[Parameter]:
         """What an optimizer is to step: all that is not frozen."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+
+def described(task: Mapping[str, object]) -> str:
+    """A task in words, in which 320 and 320.0 are the same: ``"xray to ct, HU -1000 600, equalised True"``."""
+    return ", ".join(["xray to ct", *(f"{name} {_plain(value)}" for name, value in task.items())])
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(_plain, value))
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:g}" if number else str(value)
 
 
 def _check_condition(encoder: nn.Module, denoiser: nn.Module) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from transmodal.checkpoints import KeyMap, Published, read_safely, state_dict_in
 from transmodal.errors import InputError
@@ -141,6 +141,22 @@ def recognise(state: Mapping[str, Tensor], where: str | Path) -> Published:
         f"times {dim} wide), {heads} heads of {head_dim}, told {condition_dim} numbers of a radiograph; predicts noise"
     )
     return Published(title, definition, KeyMap(unet_names(len(widths)), dropped=CONSTANTS), settings)
+
+
+def check_network(network: nn.Module) -> None:
+    """Refuse to put published weights into a network that takes latents as they are.
+
+    Raises:
+        InputError: if nothing tells between which bounds the latents lay that the weights were trained on.
+    """
+    scale = network.scale
+    if torch.equal(scale.mean, torch.zeros_like(scale.mean)) and torch.equal(scale.std, torch.ones_like(scale.std)):
+        raise InputError(
+            "configuration id 'latent_bounds'",
+            found="none, so that the denoiser would meet latents of another scale than it was trained on",
+            wanted="the bounds of the latents in the published training, which its weights do not tell",
+            remedy="add --config configs/legacy.json, which has those of the paper, or --latent_bounds [LOW,HIGH]",
+        )
 
 
 def _check_constants(state: Mapping[str, Tensor], head_dim: int, where: str | Path) -> None:

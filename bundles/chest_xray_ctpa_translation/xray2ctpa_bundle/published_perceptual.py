@@ -69,6 +69,14 @@ def radimagenet(path: str | Path | None = None, device: str | torch.device = "cp
     """
     if path is None:
         return None
+    if not Path(path).is_file():
+        raise InputError(
+            path,
+            found="no such file",
+            wanted="weights of RadImageNet's ResNet-50 for PyTorch, ResNet50.pt",
+            remedy="get the PyTorch weights that the authors of RadImageNet (Mei et al. 2022, github.com/BMEII-AI/"
+            "RadImageNet) give out, and name their ResNet50.pt as --features_path; nothing is downloaded here",
+        )
     return _filled(
         FeatureDistance(ResNet50Features()), read_checkpoint(path), KeyMap(resnet_names(), OF_NO_USE), path
     ).to(device)

@@ -140,8 +140,12 @@ class LastWeights:
         if state.rank == 0 and state.epoch >= state.max_epochs and not self.path.is_file():
             self._save(state.epoch)
 
-    def _save(self, epoch: int) -> None:
+    def write(self) -> None:
+        """Write the network's weights; a subclass may write what it keeps of them."""
         save_weights(unwrapped(self.network).state_dict(), self.path)
+
+    def _save(self, epoch: int) -> None:
+        self.write()
         logger.info(f"weights of epoch {epoch} saved to {self.path}")
 
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from transmodal.metrics.roc import numbers
+
 __all__ = [
     "area_under_curve",
     "bootstrap_interval",
@@ -85,9 +87,11 @@ def area_under_curve(scores: Tensor, positive: Tensor) -> float | None:
         positive: (N,), true or 1 for the positive cases.
     Returns:
         From 0 to 1; None unless there are both positive and negative cases.
+    Raises:
+        InputError: if a score is not a number.
     """
-    chosen = positive.bool()
-    high, low = scores[chosen].double(), scores[~chosen].double()
+    chosen, scores = positive.bool(), numbers(scores)
+    high, low = scores[chosen], scores[~chosen]
     if len(high) == 0 or len(low) == 0:
         return None
     ordered = low.sort().values
@@ -118,8 +122,10 @@ def bootstrap_interval(
             that have none; a sample without a negative case is left out. Without it each case is its own group.
     Returns:
         Lower and upper bound; None unless there are both positive and negative cases.
+    Raises:
+        InputError: if a score is not a number.
     """
-    chosen = positive.bool()
+    chosen, scores = positive.bool(), numbers(scores)
     if not bool(chosen.any()) or bool(chosen.all()):
         return None
     strata = _strata(chosen, range(len(chosen)) if groups is None else groups)

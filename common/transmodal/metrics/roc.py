@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from transmodal.errors import InputError
+
 __all__ = ["Confusion", "Rate", "RocCurve", "confusion", "rates", "roc_curve", "wilson_interval", "youden_threshold"]
 
 
@@ -53,8 +55,10 @@ def roc_curve(scores: Tensor, positive: Tensor) -> RocCurve | None:
         positive: (N,), true or 1 for the cases that have it.
     Returns:
         The curve; None unless there are both positive and negative cases.
+    Raises:
+        InputError: if a score is not a number.
     """
-    chosen, scores = positive.bool(), scores.double()
+    chosen, scores = positive.bool(), numbers(scores)
     if not bool(chosen.any()) or bool(chosen.all()):
         return None
     distinct, place = torch.unique(scores, sorted=True, return_inverse=True)
@@ -62,6 +66,23 @@ def roc_curve(scores: Tensor, positive: Tensor) -> RocCurve | None:
     start = torch.zeros(1, dtype=torch.float64)
     sensitivity, false_positive = (torch.cat([start, count.double() / count[-1]]) for count in counts)
     return RocCurve(torch.cat([start + math.inf, distinct.flip(0)]), sensitivity, false_positive)
+
+
+def numbers(scores: Tensor) -> Tensor:
+    """The scores in double precision.
+
+    Raises:
+        InputError: if one is not a number: it is neither above nor below another, so that there is no order of cases.
+    """
+    faulty = int(scores.isnan().sum())
+    if faulty:
+        raise InputError(
+            "scores of cases",
+            found=f"{faulty} of {scores.numel()} that are not a number",
+            wanted="a number for each case",
+            remedy="check the weights and the images: NaN comes of a training that diverged, or of values not finite",
+        )
+    return scores.double()
 
 
 def youden_threshold(scores: Tensor, positive: Tensor) -> float | None:
@@ -74,6 +95,8 @@ def youden_threshold(scores: Tensor, positive: Tensor) -> float | None:
         scores, positive: as for :func:`roc_curve`; of validation cases, never of those to be tested on.
     Returns:
         The threshold, from which on (inclusively) the answer is yes; None unless there are both kinds of cases.
+    Raises:
+        InputError: if a score is not a number.
     """
     curve = roc_curve(scores, positive)
     if curve is None:

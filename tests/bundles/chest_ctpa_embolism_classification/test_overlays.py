@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from embolism_bundle.predictions import read_predictions
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 
 from tests.bundles.conftest import Trained
 from tests.bundles.tiny import ROOT, TINY, importable
@@ -55,3 +55,24 @@ def test_latents_are_judged_with_the_labels_of_a_table(bounds: list[float] | Non
     run(["inference", "latents", "evaluate"], tmp_path / "out", data, latent_range=bounds)
     predictions = read_predictions(tmp_path / "out" / "predictions.csv")
     assert [(each.case, each.label) for each in predictions] == [("a", 0), ("b", 1), ("c", 0), ("d", 1)]
+
+
+@pytest.mark.parametrize("config", ["train", "inference"])
+def test_images_of_another_folder_stay_where_their_grid_has_them(config: str) -> None:
+    """A CT that was generated may show no lungs, which real CT is centred on."""
+    parser = ConfigParser()
+    parser.read_config(str(BUNDLE / "configs" / f"{config}.json"))
+    centres = []
+    for folder in (None, "generated"):
+        parser["images_dir"] = folder
+        parser.parse(reset=True)
+        centres.append(parser.get_parsed_content("centre"))
+    assert centres == ["lungs", "image"]
+
+
+def test_inverted_radiographs_are_turned_over_where_that_is_asked_for() -> None:
+    """By the id that the error about them recommends."""
+    parser = ConfigParser()
+    parser.read_config([str(BUNDLE / "configs" / f"{name}.json") for name in ("inference", "xray")])
+    parser["invert"] = True
+    assert parser.get_parsed_content("preprocessing").transforms[0].invert is True

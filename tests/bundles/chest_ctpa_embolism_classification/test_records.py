@@ -59,6 +59,23 @@ def test_the_section_of_a_case_is_that_of_the_list(chests: Path, tmp_path: Path)
     assert told == {"a": "training", "b": "training", "c": "validation", "d": "test"}
 
 
+@pytest.mark.parametrize("place", ["models/split.json", "output/split.json"])
+def test_the_split_of_the_training_tells_sections_without_a_list(place: str, chests: Path, tmp_path: Path) -> None:
+    cases = find_cases(chests)
+    (tmp_path / place).parent.mkdir()
+    write_sections(tmp_path / place, {"training": cases[:3], "validation": [], "test": cases[3:]}, made={})
+    told = sections_of(chests, weights=tmp_path / "models" / "model.pt")
+    assert told == {"a": "training", "b": "training", "c": "training", "d": "test"}
+
+
+def test_a_training_case_stays_one_in_whatever_list(chests: Path, tmp_path: Path) -> None:
+    cases = find_cases(chests)
+    write_sections(tmp_path / "split.json", {"training": cases[:1], "validation": cases[1:2], "test": []}, made={})
+    write_sections(tmp_path / "list.json", {"training": cases[3:], "test": cases[:3]}, made={})
+    told = sections_of(chests, tmp_path / "list.json", tmp_path / "model.pt")
+    assert told == {"a": "training", "b": "validation", "c": "test", "d": "training"}
+
+
 def test_both_kinds_of_cases_weigh_alike() -> None:
     assert positive_weight([{"label": 1}, {"label": 0}, {"label": 0}, {"label": 0}]) == 3.0
 

@@ -66,6 +66,29 @@ def test_few_cases_are_told(predictions: list[Prediction]) -> None:
     assert summarised(predictions)["warnings"][0] == "only 3 cases with the finding: the intervals are wide"
 
 
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("training", "2 of 6 cases are TRAINING cases"),
+        ("validation", "2 of 6 cases are VALIDATION cases"),
+        ("", "2 of 6 cases are of UNKNOWN section"),
+    ],
+)
+def test_cases_that_the_weights_may_have_seen_are_told(
+    predictions: list[Prediction], section: str, told: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = [prediction(each.case, each.probability, each.label, section=section) for each in predictions[:2]]
+    ClassificationReport(tmp_path).write([*seen, *predictions[2:]])
+    summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert summary["warnings"][0].startswith(told)
+    assert summary["sections"] == {section or "unknown": 2, "test": 4}
+    assert told in caplog.text
+
+
+def test_of_test_cases_nothing_is_to_be_told(predictions: list[Prediction]) -> None:
+    assert not any("cases are" in warning for warning in summarised(predictions)["warnings"])
+
+
 def test_of_one_kind_there_is_no_area_but_there_are_rates(predictions: list[Prediction]) -> None:
     summary = summarised(predictions[:2])
     assert summary["auc"] == {"value": None, "bootstrap_95": None, "delong_95": None}

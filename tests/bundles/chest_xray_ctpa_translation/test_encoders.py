@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 from xray2ctpa_bundle.conditioning import Condition
-from xray2ctpa_bundle.encoders import PairedEncoder, Pyramid, RadiographEncoder, positions
+from xray2ctpa_bundle.encoders import PairedEncoder, Pyramid, RadiographEncoder, positions, with_plane
 
 from transmodal.errors import InputError
 
@@ -141,6 +141,18 @@ def test_a_pair_takes_the_plane_of_one_and_the_rest_of_the_other() -> None:
     assert_close(condition.embedding, semantic(image).embedding)
     assert_close(condition.tokens, semantic(image).tokens)
     assert_close(condition.plane, spatial(image).plane)
+
+
+def test_an_encoder_gets_convolutions_for_a_plane_that_is_asked_for() -> None:
+    semantic = encoder(6, 8, 0)
+    pair = with_plane(semantic, (4, 8), 3, norm_groups=4)
+    assert (pair.embedding_dim, pair.token_dim, pair.plane_channels) == (6, 8, 3)
+    assert {name for name, _ in pair.spatial.named_children()} == {"stages", "pyramid"}  # no head without a use
+
+
+def test_without_a_plane_an_encoder_stays_itself() -> None:
+    semantic = encoder(6, 8, 0)
+    assert with_plane(semantic, (4, 8), 0) is semantic
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 16, 16), (1, 16, 16), (1, 1, 4, 16, 16)])

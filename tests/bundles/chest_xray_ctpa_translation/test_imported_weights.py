@@ -15,7 +15,7 @@ from xray2ctpa_bundle.slice_autoencoder import SliceAutoencoder
 from xray2ctpa_bundle.unet3d import FactorisedUNet
 from xray2ctpa_bundle.vit import BiomedCLIP
 
-from import_weights import import_weights
+from import_weights import import_weights, main
 from tests.bundles.chest_xray_ctpa_translation.published_files import (
     published_autoencoder,
     published_denoiser,
@@ -27,6 +27,7 @@ from transmodal.checkpoints import load_weights
 from transmodal.errors import InputError
 
 ROLES = ("autoencoder", "encoder", "denoiser")
+BOUNDS = {"latent_bounds": [-12.911299, 9.596558]}
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def bundle(root: Path, tmp_path: Path) -> Path:
     """The bundle's inference config and code, without weights."""
     real, home = root / "bundles/chest_xray_ctpa_translation", tmp_path / "chest_xray_ctpa_translation"
     (home / "configs").mkdir(parents=True)
-    for name in ("inference.json", "train.json"):
+    for name in ("inference.json", "train.json", "legacy.json"):
         (home / "configs" / name).write_text((real / "configs" / name).read_text())
     (home / "xray2ctpa_bundle").symlink_to(real / "xray2ctpa_bundle", target_is_directory=True)
     return home
@@ -66,7 +67,7 @@ def written(overlay: Path) -> dict[str, Any]:
 
 @torch.no_grad()
 def test_one_file_of_a_training_gives_all_three_networks(bundle: Path, whole: Path, shared: Path) -> None:
-    report = import_weights(bundle, dict.fromkeys(ROLES, whole))
+    report = import_weights(bundle, dict.fromkeys(ROLES, whole), ids=BOUNDS)
     assert report.count("loaded, none left over") == 3
     network = network_of(bundle, "models/model.json")
     expected = golden(shared, "unet3d_small")
@@ -76,7 +77,7 @@ def test_one_file_of_a_training_gives_all_three_networks(bundle: Path, whole: Pa
 
 
 def test_what_differs_from_the_bundle_goes_into_an_overlay(bundle: Path, whole: Path) -> None:
-    import_weights(bundle, dict.fromkeys(ROLES, whole))
+    import_weights(bundle, dict.fromkeys(ROLES, whole), ids=BOUNDS)
     overlay = written(bundle / "models/model.json")
     targets = {key: value["_target_"] for key, value in overlay.items() if isinstance(value, dict)}
     assert targets["denoiser_def"] == "xray2ctpa_bundle.unet3d.FactorisedUNet"
@@ -98,15 +99,20 @@ def test_a_condition_of_another_length_is_refused(bundle: Path, whole: Path, tmp
     assert not (bundle / "models").exists()
 
 
-def test_the_bounds_of_latents_are_said_because_the_files_do_not_tell(bundle: Path, whole: Path) -> None:
-    config = bundle / "configs/bounds.json"
-    network_def = json.loads((bundle / "configs/inference.json").read_text())["network_def"]
-    config.write_text(json.dumps({"network_def": {**network_def, "latent_bounds": [-12.911299, 9.596558]}}))
-    import_weights(bundle, dict.fromkeys(ROLES, whole), config=["configs/bounds.json"])
-    scale = network_of(bundle, "configs/bounds.json", "models/model.json").scale
-    ends = torch.tensor([-12.911299, 9.596558]).reshape(2, 1, 1, 1).expand(2, 4, 1, 1)[..., None]
+def test_the_command_in_the_help_gives_latents_the_published_scale(bundle: Path, whole: Path) -> None:
+    said = " ".join((main.__doc__ or "").split())
+    assert "encoder=model-9.pt denoiser=model-9.pt --config configs/legacy.json" in said
+    import_weights(bundle, dict.fromkeys(ROLES, whole), config=["configs/legacy.json"])
+    scale = network_of(bundle, "configs/legacy.json", "models/model.json").scale
+    ends = torch.tensor(BOUNDS["latent_bounds"]).reshape(2, 1, 1, 1).expand(2, 4, 1, 1)[..., None]
     expected = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1, 1).expand_as(ends)
     assert_close(scale.apply_to(ends), expected, rtol=0, atol=1e-6)
+
+
+def test_weights_without_bounds_of_latents_are_refused(bundle: Path, whole: Path) -> None:
+    with pytest.raises(InputError, match=r"'latent_bounds': found none(.|\n)*--config configs/legacy\.json"):
+        import_weights(bundle, dict.fromkeys(ROLES, whole))
+    assert not (bundle / "models").exists()
 
 
 @pytest.mark.parametrize("roles", [["denoiser"], ["encoder"], ["autoencoder", "denoiser"]])

@@ -46,6 +46,7 @@ class Autoencoder(nn.Module):
     """Two channels: the means of 1×2×2 voxels, and their squares, times a weight; remembers how it was called."""
 
     latent_channels = 2
+    factors = (1, 2, 2)
 
     def __init__(self) -> None:
         super().__init__()
@@ -240,3 +241,23 @@ def test_radiographs_of_another_size_are_refused_by_their_case(records: list[dic
 
     with pytest.raises(InputError, match="case b: found a radiograph of 1×5×5; wanted the 1×6×6 of case a"):
         EncodedVolumes(records, preprocess, Autoencoder())
+
+
+def test_latents_of_the_size_that_the_network_works_on_are_taken(records: list[dict[str, Any]]) -> None:
+    dataset = EncodedVolumes(records, Preprocessing(), Autoencoder(), latent_size=[3, 4, 4])
+    assert dataset[(0, 0)]["label"].shape == (2, 3, 4, 4)
+
+
+def test_latents_of_another_size_than_the_networks_are_refused_with_their_grid(records: list[dict[str, Any]]) -> None:
+    """Though all cases agree, as published ones do, of 128 slices."""
+    random = np.random.default_rng(0)
+    published = [with_file_of_latents(record, random.standard_normal((2, 128, 4, 4))) for record in records]
+    found = r"a/latent\.npy: found latents of 128×4×4, which are of a CT of 128×8×8 voxels; wanted 64×4×4"
+    with pytest.raises(InputError, match=rf'{found}(.|\n)*--grid "\[128, 8, 8\]" (.|\n)*field_of_view'):
+        EncodedVolumes(published, Preprocessing(), Autoencoder(), latent_size=(64, 4, 4))
+
+
+def test_latents_of_another_size_are_refused_from_the_cache_too(records: list[dict[str, Any]], tmp_path: Path) -> None:
+    EncodedVolumes(records, Preprocessing(), Autoencoder(), cache_dir=tmp_path / "cache")
+    with pytest.raises(InputError, match=r"ct_a\.nii: found latents of 3×4×4"):
+        EncodedVolumes(records, Preprocessing(), Autoencoder(), latent_size=(3, 8, 8), cache_dir=tmp_path / "cache")

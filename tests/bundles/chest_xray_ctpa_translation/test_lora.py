@@ -10,11 +10,13 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
+from monai.engines.workflow import Workflow
 from torch import nn
 from torch.testing import assert_close
 from xray2ctpa_bundle.lora import (
     AdaptedLinear,
     BestAdapters,
+    LastAdapters,
     linear_layers,
     load_adapters_,
     merge_,
@@ -214,6 +216,29 @@ def test_the_best_adapters_are_written_and_worse_ones_are_not(tmp_path: Path) ->
     assert written[0] == written[1] != written[2]
     key = "denoiser.stem_attention.attention.projection.up"
     assert torch.equal(with_adapters(base, rank=2, path=path).state_dict()[key], network.state_dict()[key])
+
+
+def test_the_last_adapters_are_written_alone(tmp_path: Path) -> None:
+    network, path = around(), tmp_path / "models/adapters.safetensors"
+    base = copy.deepcopy(network)
+    with_adapters(network, rank=2)
+    trainer = Workflow("cpu", 2, [{}], iteration_update=lambda *_: trained(network), handlers=[])
+    LastAdapters(network, path).attach(trainer)
+    trainer.run()
+    resumed = with_adapters(base, rank=2, path=path)
+    assert_close(resumed.state_dict(), network.state_dict(), rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_a_file_is_not_merged_into_other_convolutions(tmp_path: Path) -> None:
+    network = around()
+    other = copy.deepcopy(network)
+    save_adapters(with_adapters(network, rank=2), tmp_path / "adapters.safetensors")
+    for module in other.denoiser.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.normal_(module.weight)
+    with pytest.raises(InputError, match="found adapters of other weights than those of the denoiser"):
+        with_merged(other, tmp_path / "adapters.safetensors")
 
 
 def test_averages_of_adapters_go_with_the_weights_that_were_never_averaged(tmp_path: Path) -> None:

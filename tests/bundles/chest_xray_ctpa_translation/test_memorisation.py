@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from xray2ctpa_bundle.memorisation import Likeness, MemorisationCheck, Neighbours, RememberedCTs, signature
+from xray2ctpa_bundle.memorisation import MemorisationCheck, RememberedCTs
 
 from tests.bundles.chest_xray_ctpa_translation.chests import anatomy, chest, evaluate
 from transmodal.errors import InputError
@@ -39,43 +39,19 @@ def blurred(volume: Tensor) -> Tensor:
     return 0.4 * (0.7 * volume + 0.3 * smooth) - 200
 
 
-def test_a_signature_holds_means_of_blocks_within_the_window() -> None:
-    volume = torch.full((1, 4, 8, 8), 100.0)
-    volume[:, :2, :4, :4] = 900.0
-    found = signature(volume, WINDOW, (2, 2, 2))
-    assert found.tolist() == [600, 100, 100, 100, 100, 100, 100, 100]
+@pytest.mark.parametrize("shift", [(1, 0, 0), (0, 0, 2), (-1, 1, 2)])
+def test_moved_copies_are_named(tmp_path: Path, shift: tuple[int, int, int]) -> None:
+    moved = anatomy(3).roll(shift, dims=(1, 2, 3))
+    found = check(tmp_path, [chest("copied", 100, moved), chest("honest", 101, anatomy(101))])
+    assert found["copies"] == ["copied"]
+    assert table(tmp_path)[0]["nearest"] == "training_3"
 
 
-def test_the_ratio_of_a_copy_is_nothing_and_of_equals_one() -> None:
-    assert Neighbours("a", 0.1, 0.4).ratio == pytest.approx(0.25)
-    assert Neighbours("a", 0.0, 0.0).ratio == 1
-
-
-def test_a_copy_is_at_distance_nothing_whatever_its_contrast() -> None:
-    signatures = remembered().signatures()
-    found = Likeness(signatures).neighbours(0.3 * signatures["training_5"] - 200, own="a")
-    assert found.nearest == "training_5"
-    assert found.distance == pytest.approx(0, abs=1e-5)
-    assert found.second > 0.5
-
-
-def test_the_mean_of_all_is_like_nobody() -> None:
-    likeness = Likeness(remembered().signatures())
-    found = likeness.neighbours(likeness.mean, own="a")
-    assert (found.distance, found.ratio) == (pytest.approx(1, abs=1e-3), pytest.approx(1, abs=1e-3))
-
-
-def test_a_case_is_not_its_own_neighbour() -> None:
-    signatures = remembered().signatures()
-    assert Likeness(signatures).neighbours(signatures["training_2"], own="training_2").nearest != "training_2"
-
-
-def test_distances_are_those_of_correlated_residuals() -> None:
-    first, second = torch.tensor([3.0, -3, 0, 0]), torch.tensor([0, 0, 3.0, -3])
-    likeness = Likeness({"first": first, "second": second, "third": -first - second})  # their mean is 0
-    found = likeness.neighbours(2 * first + 2 * second, own="a")
-    assert found.distance == pytest.approx(1 - 0.5**0.5)
-    assert likeness.distance(2 * first, 7 - 5 * first) == pytest.approx(2)
+def test_results_that_are_all_the_mean_training_ct_are_not_suspected(tmp_path: Path) -> None:
+    mean = torch.stack([anatomy(number) for number in range(8)]).mean(dim=0) + 3 * (anatomy(5) > 0)
+    found = check(tmp_path, [chest(f"case_{n}", 100 + n, mean) for n in range(10)])
+    assert found["verdict"].startswith("no sign of copies")
+    assert found["chance"] > 0.5
 
 
 def test_blurred_copies_of_training_cts_are_named(tmp_path: Path) -> None:

@@ -114,8 +114,35 @@ def test_bounds_of_the_latents_may_be_given_with_the_network() -> None:
     )
 
 
-def test_one_state_dict_holds_every_part_and_the_scale() -> None:
-    assert {key.partition(".")[0] for key in real().state_dict()} == {"autoencoder", "encoder", "denoiser", "scale"}
+def test_one_state_dict_holds_every_part_the_scale_and_the_task() -> None:
+    children = {"autoencoder", "encoder", "denoiser", "scale", "task"}
+    assert {key.partition(".")[0] for key in real().state_dict()} == children
+
+
+TASK = {"HU": [-1000, 600], "mm": [320.0, 384.0, 384.0], "equalised": True}
+
+
+def of_task(**changes: object) -> XRayToCT:
+    return XRayToCT(autoencoder(), encoder(), Denoiser(), GRID, task=TASK | changes)
+
+
+@pytest.mark.parametrize("other", [{"HU": [-200, 500]}, {"mm": [320, 350, 350]}, {"equalised": False}])
+def test_weights_for_another_task_are_refused(other: dict[str, object]) -> None:
+    expected = (
+        "found a network for xray to ct, HU -1000 600, mm 320 384 384, equalised True; wanted one for xray to ct, "
+    )
+    with pytest.raises(InputError, match=expected):
+        of_task(**other).load_state_dict(of_task().state_dict())
+
+
+def test_how_a_number_is_written_makes_no_other_task() -> None:
+    of_task(HU=(-1000.0, 6e2), mm=[320, 384, 384]).load_state_dict(of_task().state_dict())
+
+
+def test_weights_that_tell_no_task_are_incomplete() -> None:
+    state = {key: value for key, value in of_task().state_dict().items() if not key.startswith("task")}
+    with pytest.raises(RuntimeError, match=r"Missing key\(s\) in state_dict: \"task.description\""):
+        of_task().load_state_dict(state)
 
 
 def test_all_that_is_not_frozen_is_trained() -> None:

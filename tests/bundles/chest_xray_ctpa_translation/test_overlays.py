@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
+from safetensors import safe_open
 from torch import Tensor
+from torch.testing import assert_close
+from xray2ctpa_bundle.adapter_files import KIND
 
 from tests.bundles.conftest import Trained
 from tests.bundles.tiny import ROOT, SPLIT, TINY, importable, read
 from transmodal.checkpoints import save_weights
+from transmodal.data import read_latent
 from transmodal.networks.nets import FindingClassifier, VolumeDenseNet121
 
 BUNDLE = ROOT / "bundles" / "chest_xray_ctpa_translation"
@@ -143,6 +150,94 @@ def test_adapters_are_trained_saved_alone_and_added_in_inference(trained: Traine
     plain = translate(trained, trained.weights, tmp_path / "plain")
     added = translate(trained, trained.weights, tmp_path / "added", "inference_lora", adapters_path=str(adapters))
     assert not np.array_equal(plain, added)
+
+
+@pytest.mark.parametrize("overlays", [("lora", "adversarial"), ("adversarial", "lora")])
+def test_adapters_are_saved_alone_without_a_validation_too(
+    trained: Trained, tmp_path: Path, overlays: tuple[str, ...]
+) -> None:
+    files = {"dataset_dir": str(trained.data), "output_dir": str(tmp_path), "base_path": str(trained.weights)}
+    adapters = tmp_path / "lora.safetensors"
+    run(["train", *overlays], **files, ckpt_path=str(adapters), **{"val_interval": 0, "discriminator_layers": 1})
+    with safe_open(adapters, framework="pt") as content:
+        assert content.metadata()["kind"] == KIND
+    added = translate(trained, trained.weights, tmp_path / "added", "inference_lora", adapters_path=str(adapters))
+    assert added.shape == ROW.grid
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    combinations(("lora", "biomedclip", "latents", "classification", "perceptual", "adversarial"), 2),
+)
+def test_overlays_of_the_training_can_be_given_in_any_order(first: str, second: str) -> None:
+    """No id is replaced by both; what is added to, takes all."""
+    replaced = [{key for key in config(name) if not key.startswith(("+", "_desc_"))} for name in (first, second)]
+    assert replaced[0] & replaced[1] == set()
+
+
+def config(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((BUNDLE / "configs" / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def test_a_missing_classifier_is_to_be_trained_in_its_own_bundle() -> None:
+    ids = {"device": "cpu", "latent_channels": 4, "classifier_path": "nowhere.pt"}
+    with pytest.raises(RuntimeError) as refused:
+        ConfigParser(config("classification") | ids).get_parsed_content("classification_term#classifier")
+    assert re.search(r"bundle chest_ctpa_embolism_classification.*configs/latents\.json", innermost(refused.value))
+
+
+def encode(trained: Trained, weights: Path, folder: Path, **ids: Any) -> dict[str, np.ndarray]:
+    """Latents of all cases by the overlay of inference."""
+    files = {"dataset_dir": str(trained.data), "output_dir": str(folder), "ckpt_path": str(weights)}
+    run(["inference", "inference_latents"], **files, **ids)
+    return {path.parent.name: read_latent(path) for path in sorted(folder.glob("*/latent.npy"))}
+
+
+def test_latents_of_every_case_are_written_by_the_whole_or_the_autoencoder_alone(
+    trained: Trained, tmp_path: Path
+) -> None:
+    found = encode(trained, trained.weights, tmp_path / "whole")
+    alone = encode(trained, Path(trained.made["autoencoder_path"]), tmp_path / "alone")
+    assert list(found) == [path.name for path in sorted(trained.data.iterdir())]
+    assert {latents.shape for latents in found.values()} == {(4, 8, 8, 8)}
+    assert all(np.array_equal(found[case], alone[case]) for case in found)
+
+
+def test_latents_of_a_section_alone_can_be_written(trained: Trained, tmp_path: Path) -> None:
+    found = encode(trained, trained.weights, tmp_path, datalist=str(trained.output / SPLIT), section="training")
+    assert len(found) == 1
+
+
+def test_a_training_takes_the_latents_that_inference_wrote_for_those_it_would_make(
+    trained: Trained, tmp_path: Path
+) -> None:
+    encode(trained, trained.weights, tmp_path / "data")
+    for case in trained.data.iterdir():
+        for name in ("xray.nii.gz", "ct.nii.gz"):
+            (tmp_path / "data" / case.name / name).symlink_to(case / name)
+    weights = train(trained, tmp_path / "out", "latents", dataset_dir=str(tmp_path / "data"))
+    plain = torch.load(trained.weights, weights_only=True)
+    assert_close(weights["scale.mean"], plain["scale.mean"])
+    assert_close(weights["scale.std"], plain["scale.std"])
+
+
+def test_latents_of_another_grid_are_refused_before_they_train(trained: Trained, tmp_path: Path) -> None:
+    for number, case in enumerate(sorted(trained.data.iterdir())):
+        (tmp_path / case.name).mkdir(parents=True)
+        for name in ("xray.nii.gz", "ct.nii.gz"):
+            (tmp_path / case.name / name).symlink_to(case / name)
+        latents = np.random.default_rng(number).normal(size=(4, 16, 8, 8)).astype(np.float32)
+        np.save(tmp_path / case.name / "latent.npy", latents)
+    with pytest.raises(RuntimeError) as refused:
+        train(trained, tmp_path / "out", "latents", dataset_dir=str(tmp_path))
+    assert '--grid "[16, 16, 16]"' in innermost(refused.value)
+
+
+def innermost(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
 
 
 def test_latents_from_files_take_the_place_of_the_ct(trained: Trained, tmp_path: Path) -> None:

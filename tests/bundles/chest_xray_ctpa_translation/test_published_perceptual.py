@@ -84,3 +84,9 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
     torch.save({"conv1_conv.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "keras.pt")
     with pytest.raises(InputError, match=r"keras.pt: found 1 unknown \(conv1_conv.weight\)"):
         radimagenet(tmp_path / "keras.pt")
+
+
+def test_a_missing_radimagenet_says_where_it_comes_from(tmp_path: Path) -> None:
+    wanted = r"ResNet50.pt: found no such file; wanted weights of RadImageNet(.|\n)*BMEII-AI/RadImageNet"
+    with pytest.raises(InputError, match=rf"{wanted}(.|\n)*features_path"):
+        radimagenet(tmp_path / "ResNet50.pt")

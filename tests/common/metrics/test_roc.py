@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
+from transmodal.errors import InputError
 from transmodal.metrics import (
     Confusion,
     area_under_curve,
+    bootstrap_interval,
     confusion,
     rates,
     roc_curve,
@@ -117,3 +120,13 @@ def test_wilsons_interval_of_none_and_of_all_ends_exactly_there() -> None:
 
 def test_wilsons_interval_of_no_trial_is_none() -> None:
     assert wilson_interval(0, 0) is None
+
+
+@pytest.mark.parametrize("score", [area_under_curve, bootstrap_interval, roc_curve, youden_threshold])
+def test_scores_that_are_no_numbers_have_no_order(score: Callable[[torch.Tensor, torch.Tensor], object]) -> None:
+    with pytest.raises(InputError, match="found 1 of 6 that are not a number"):
+        score(SCORES.where(SCORES < 0.9, math.nan), POSITIVE)
+
+
+def test_infinite_scores_have_an_order() -> None:
+    assert area_under_curve(torch.tensor([math.inf, 0.0, -math.inf]), torch.tensor([1, 0, 0])) == 1.0
