@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,9 @@ def shrink(bundle: Path, folder: Path) -> Path:
     for name in ("inference", "train"):
         edit(copy, name, make_small)
     view = Bundle(copy)
+    for name in view.config_names():
+        if base := view.base_of(name):
+            edit(copy, name, partial(drop_repeated, below=view.read(base)))
     with view.importable():
         # some networks start at a constant output, which would make every consumer agree
         state = fill(network_of(view).state_dict())
@@ -115,6 +119,12 @@ def shrink(bundle: Path, folder: Path) -> Path:
 def make_small(config: dict[str, Any]) -> None:
     """Replace the sizes that a config states; those that it computes follow."""
     config.update({key: size for key, size in SMALL.items() if key in config and not isinstance(config[key], dict)})
+
+
+def drop_repeated(config: dict[str, Any], below: Mapping[str, Any]) -> None:
+    """Take out of an overlay what the config below says too, now that its sizes are small."""
+    for key in [key for key, value in config.items() if key != "_desc_" and key in below and below[key] == value]:
+        del config[key]
 
 
 def edit(bundle: Path, name: str, change: Callable[[dict[str, Any]], Any]) -> None:

@@ -116,7 +116,7 @@ def test_a_marker_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     marked[8:24, 230:233] = marked[21:24, 230:240] = 1000
     Image.fromarray(marked.astype(np.uint16)).save(tmp_path / "x.png")
     transform = RadiographLoadImaged("image")
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger=RadiographLoadImaged.__module__):
         for _ in range(2):
             transform({"image": str(tmp_path / "x.png")})
     assert [record.getMessage() for record in caplog.records if record.name.startswith("transmodal")] == [
