@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import monai.bundle
 import torch
+from torch.distributed import TCPStore
 
 SECONDS = 240
 QUIET = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -43,11 +43,11 @@ def by_forks(bundle: Path, configs: Sequence[str], ids: dict[str, Any], folder: 
     """The same without the seconds in which every process imports: both are forked from one that has."""
     context = get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # held here as torchrun does
     logs = [folder / f"process_{rank}.log" for rank in range(2)]
-    ranks = [context.Process(target=_rank, args=(*each, port, bundle, list(configs), ids)) for each in enumerate(logs)]
+    ranks = [
+        context.Process(target=_rank, args=(*each, store.port, bundle, list(configs), ids)) for each in enumerate(logs)
+    ]
     for process in ranks:
         process.start()
     waiting = {process.sentinel: process for process in ranks}
@@ -65,6 +65,7 @@ def _rank(rank: int, log: Path, port: int, bundle: Path, configs: list[str], ids
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    place["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     os.environ.update({**QUIET, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)})
     torch.set_num_threads(1)
     os.chdir(bundle)

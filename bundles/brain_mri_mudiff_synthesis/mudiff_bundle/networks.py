@@ -96,12 +96,15 @@ class ContrastSpecificDenoiser(nn.Module):
         height, width = noisy.shape[2], noisy.shape[3]
         noisy = reflected_to_multiple(noisy, self.trunk.size_multiple)
         sources = reflected_to_multiple(sources, self.trunk.size_multiple)
+        return cropped_to(self.predict(noisy, sources, timesteps, latent), height, width)
+
+    def predict(self, noisy: Tensor, sources: Tensor, timesteps: Tensor, latent: Tensor) -> Tensor:
+        """As :meth:`forward`, of images whose H and W are multiples: the network without its padding, for exports."""
         features = [self.noisy_stem(noisy)]
         for index, stem in enumerate(self.source_stems):
             features.append(stem(sources[:, index : index + 1]))
         time, style = self.time_embedding(timesteps), self.latent_mapping(latent)
-        predicted = self.trunk(torch.cat(features, dim=1), noisy, time, style)
-        return torch.tanh(cropped_to(predicted, height, width))
+        return torch.tanh(self.trunk(torch.cat(features, dim=1), noisy, time, style))
 
 
 class ContrastAwareDenoiser(nn.Module):
@@ -166,7 +169,12 @@ class ContrastAwareDenoiser(nn.Module):
         height, width = noisy.shape[2], noisy.shape[3]
         multiple = self.trunk.size_multiple
         noisy, sources = reflected_to_multiple(noisy, multiple), reflected_to_multiple(sources, multiple)
-        guided = self.guess_stem(reflected_to_multiple(guess, multiple))
+        guess = reflected_to_multiple(guess, multiple)
+        return cropped_to(self.predict(noisy, sources, timesteps, latent, guess), height, width)
+
+    def predict(self, noisy: Tensor, sources: Tensor, timesteps: Tensor, latent: Tensor, guess: Tensor) -> Tensor:
+        """As :meth:`forward`, of images whose H and W are multiples: the network without its padding, for exports."""
+        guided = self.guess_stem(guess)
         features: list[Tensor] = []
         for index, stem in enumerate(self.source_stems):
             features.append(stem(sources[:, index : index + 1], guided))
@@ -177,8 +185,7 @@ class ContrastAwareDenoiser(nn.Module):
         if len(entering) == 1:
             entering.append(everything)
         time, style = self.time_embedding(timesteps), self.latent_mapping(latent)
-        predicted = self.trunk(torch.cat(entering, dim=1), noisy, time, style)
-        return torch.tanh(cropped_to(predicted, height, width))
+        return torch.tanh(self.trunk(torch.cat(entering, dim=1), noisy, time, style))
 
 
 class MutualDenoisers(nn.Module):

@@ -12,7 +12,7 @@ from ignite.exceptions import NotComputableError
 from ignite.metrics import Metric
 from torch import Tensor
 
-from transmodal.handlers.records import gathered
+from transmodal.handlers.records import gathered, samples_of
 from transmodal.metrics import area_under_curve, fit_temperature, log_loss, youden_threshold
 from transmodal.networks.nets import FindingClassifier
 
@@ -44,7 +44,7 @@ class ValidationArea(Metric):
 
     def iteration_completed(self, engine: Engine) -> None:
         """Take in the cases of an iteration."""
-        self.update([{**b, **o} for b, o in zip(engine.state.batch, engine.state.output, strict=True)])
+        self.update(samples_of(engine))
 
     def update(self, output: list[dict[str, Any]]) -> None:
         """Samples with ``case``, ``label`` and ``pred``, a logit (1,)."""

@@ -80,7 +80,7 @@ class RadiographEncoder(nn.Module):
 
     def _embedding(self, features: Tensor) -> Tensor:
         if not self.embedding_dim:
-            return features.new_zeros(len(features), 0)
+            return features.new_zeros(features.shape[0], 0)
         regions = F.adaptive_avg_pool2d(features, self.regions)
         embedding: Tensor = self.embed(regions.flatten(1))
         return embedding
@@ -95,7 +95,7 @@ class RadiographEncoder(nn.Module):
     def _plane(self, image: Tensor, stages: Sequence[Tensor]) -> Tensor:
         rows, columns = stages[0].shape[2:]
         if not self.plane_channels:
-            return image.new_zeros(len(image), 0, rows, columns)
+            return image.new_zeros(image.shape[0], 0, rows, columns)
         picture = F.adaptive_avg_pool2d(image, (rows, columns))
         return picture if self.plane_channels == 1 else torch.cat([picture, self.pyramid(stages)], dim=1)
 

@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import Tensor
 
 from transmodal.errors import InputError
-from transmodal.inferers import NormalNoise, check_arguments, mean_and_deviation, with_metadata_of
+from transmodal.inferers import Calls, NormalNoise, check_arguments, mean_and_deviation, plain_input, with_metadata_of
 from transmodal.schedulers import ReverseSampler, SeededNoise, mixed
 from xray2ctpa_bundle.conditioning import Condition
 from xray2ctpa_bundle.networks import XRayToCT
@@ -78,7 +77,8 @@ class RadiographSampling(Inferer):
             InputError: if ``inputs`` are no pictures of one channel.
         """
         self._check()
-        image = _pictures(inputs, network)
+        remedy = "give a radiograph, not a volume, read by transmodal.transforms.RadiographLoadImaged"
+        image = plain_input(inputs, network, "RadiographSampling", 2, remedy)
         condition = Condition(*(part.float() for part in self._run(network.condition, image)))
         size = network.latent_size if self.grid is None else network.autoencoder.latent_size(self.grid)
         start = image.new_zeros(len(image), len(network.scale.mean), *size)
@@ -91,6 +91,11 @@ class RadiographSampling(Inferer):
             return volume.float().clamp(-1, 1)
 
         return with_metadata_of(inputs, mean_and_deviation(draw, self.num_samples))
+
+    def calls(self, shape: Sequence[int], network: XRayToCT) -> Calls:
+        """Of the denoiser, one for each step of each sample; two under guidance."""
+        asked = 1 if self.guidance in (0, 1) else 2
+        return Calls({network.denoiser: asked * self.num_samples * self.sampler.num_calls})
 
     def noise(self, sample: int, device: torch.device) -> NormalNoise:
         """The noise of the chains of this number, one row for all radiographs."""
@@ -127,16 +132,3 @@ class RadiographSampling(Inferer):
                 wanted="a number of 0 or more",
                 remedy="1 for none, 2 for a strong one",
             )
-
-
-def _pictures(inputs: Tensor, network: XRayToCT) -> Tensor:
-    """Plain float32 values of pictures (B, 1, S, S), on the device of the network."""
-    if inputs.ndim != 4 or inputs.shape[1] != 1:
-        raise InputError(
-            "RadiographSampling",
-            found=f"an image of shape {tuple(inputs.shape)}",
-            wanted="radiographs of one channel, (B, 1, S, S)",
-            remedy="give a radiograph, not a volume, read by transmodal.transforms.RadiographLoadImaged",
-        )
-    plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
-    return plain.to(next(network.parameters()).device, torch.float32)

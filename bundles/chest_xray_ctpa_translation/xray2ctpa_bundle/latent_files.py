@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import MetaTensor
 from monai.inferers import Inferer
 from monai.transforms import MapTransform
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from transmodal.checkpoints import load_weights, read_checkpoint
 from transmodal.errors import InputError
 from transmodal.files import write_atomically
+from transmodal.inferers import plain_input
 
 __all__ = ["Encoding", "SaveLatentd", "with_autoencoder"]
 
@@ -66,16 +66,9 @@ class Encoding(Inferer):
         Raises:
             InputError: if ``inputs`` are no volumes of one channel.
         """
-        if inputs.ndim != 5 or inputs.shape[1] != 1:
-            raise InputError(
-                "Encoding",
-                found=f"an image of shape {tuple(inputs.shape)}",
-                wanted="CT volumes of one channel, (B, 1, F, H, W)",
-                remedy="encode volumes on the working grid, not pictures",
-            )
         autoencoder: Any = getattr(network, "autoencoder", network)
-        volume = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
-        latents: Tensor = autoencoder.encode(volume.to(next(autoencoder.parameters()).device, torch.float32))
+        volume = plain_input(inputs, autoencoder, "Encoding", 3, "encode volumes on the working grid, not pictures")
+        latents: Tensor = autoencoder.encode(volume)
         return latents.float()
 
 

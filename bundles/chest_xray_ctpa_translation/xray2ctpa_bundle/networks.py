@@ -77,8 +77,7 @@ class XRayToCT(nn.Module):
 
     def condition(self, image: Tensor) -> Condition:
         """What the denoiser is told about radiographs, (B, 1, S, S) in [-1, 1]; it holds for all steps of a chain."""
-        condition: Condition = self.encoder(image)
-        return condition
+        return Condition(*self.encoder(image))  # of an encoder that runs elsewhere come plain tensors
 
     def predict(self, condition: Condition, noisy: Tensor, timesteps: Tensor, drop: Tensor | None = None) -> Tensor:
         """Noise or velocity in normalised latents.

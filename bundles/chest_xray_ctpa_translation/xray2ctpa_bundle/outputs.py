@@ -10,6 +10,7 @@ from monai.data import MetaTensor
 from torch import Tensor
 
 from transmodal.errors import InputError
+from transmodal.handlers.records import samples_of
 
 __all__ = ["Output", "outputs_of"]
 
@@ -40,16 +41,7 @@ def outputs_of(engine: Engine) -> list[Output]:
     Raises:
         InputError: if the batch was not decollated, a radiograph or a result is missing, or a result has no place.
     """
-    results, batches = engine.state.output, engine.state.batch
-    if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
-        raise InputError(
-            "evaluator",
-            found=f"an output of type {type(results).__name__}",
-            wanted="a list with a dictionary for each case",
-            remedy="leave the evaluator's 'decollate' at true and load dictionaries",
-        )
-    paired = batches if isinstance(batches, list) and len(batches) == len(results) else [{}] * len(results)
-    return [_output({**batch, **result}) for batch, result in zip(paired, results, strict=True)]
+    return [_output(sample) for sample in samples_of(engine)]
 
 
 def _output(sample: Mapping[str, Any]) -> Output:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import Tensor, nn
 
-from transmodal.errors import InputError
-from transmodal.inferers import check_arguments, with_metadata_of
+from transmodal.inferers import check_arguments, plain_input, with_metadata_of
 
 __all__ = ["Reconstruction"]
 
@@ -43,16 +41,8 @@ class Reconstruction(Inferer):
         Raises:
             InputError: if ``inputs`` are no volumes of one channel.
         """
-        if inputs.ndim != 5 or inputs.shape[1] != 1:
-            raise InputError(
-                "Reconstruction",
-                found=f"an image of shape {tuple(inputs.shape)}",
-                wanted="CT volumes of one channel, (B, 1, F, H, W)",
-                remedy="reconstruct volumes on the working grid, not pictures",
-            )
         autoencoder = getattr(network, "autoencoder", network)
-        device = next(autoencoder.parameters()).device
-        volume = (inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs).to(device, torch.float32)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.amp):
+        volume = plain_input(inputs, autoencoder, "Reconstruction", 3, "reconstruct volumes on the working grid")
+        with torch.autocast(volume.device.type, dtype=torch.bfloat16, enabled=self.amp):
             reconstruction = autoencoder.decode(autoencoder.encode(volume))
         return with_metadata_of(inputs, reconstruction.float())

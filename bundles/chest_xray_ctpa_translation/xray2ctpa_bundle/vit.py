@@ -130,7 +130,7 @@ class VisionTransformer(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """The class token (B, C) and the patch tokens (B, N, C), row by row, of ``image``, (B, 3, S, S)."""
         patches = self.patches(image).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.class_token.expand(len(image), -1, -1), patches], dim=1) + self.positions
+        tokens = torch.cat([self.class_token.expand(image.shape[0], -1, -1), patches], dim=1) + self.positions
         normed: Tensor = self.norm(self.blocks(tokens))
         return normed[:, 0], normed[:, 1:]
 

@@ -14,7 +14,7 @@ from monai.data import MetaTensor
 from torch import Tensor
 
 from transmodal.errors import InputError
-from transmodal.handlers.records import check_grid, gathered
+from transmodal.handlers.records import check_grid, gathered, samples_of
 from transmodal.metrics import dice
 
 
@@ -46,11 +46,9 @@ def segmented_cases(engine: Engine, raw: str = "raw") -> list[SegmentedCase]:
         engine: an evaluator after an iteration, its output decollated: ``pred`` and ``label`` are masks.
         raw: key of the image as it was read; a case need not have it.
     Raises:
-        InputError: if a mask is missing, or the images of a case lie on different grids.
+        InputError: if the batch was not decollated, a mask is missing, or the images of a case lie on different grids.
     """
-    outputs, batches = engine.state.output, engine.state.batch
-    pairs = zip(batches, outputs, strict=True)  # the evaluator's output holds image, label and prediction only
-    return [_case({**batch, **output}, raw) for batch, output in pairs]
+    return [_case(sample, raw) for sample in samples_of(engine)]
 
 
 def _case(sample: Mapping[str, Any], raw: str) -> SegmentedCase:

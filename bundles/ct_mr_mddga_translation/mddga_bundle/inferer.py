@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from monai.data import MetaTensor
+from monai.data.utils import dense_patch_slices
 from monai.inferers import Inferer, sliding_window_inference
 from torch import Tensor
 
@@ -18,7 +18,15 @@ from mddga_bundle.networks import MDDGA
 from mddga_bundle.slabs import decode_in_slabs, encode_in_slabs
 from mddga_bundle.vqvae import VQVAE
 from transmodal.errors import InputError
-from transmodal.inferers import NormalNoise, check_arguments, mean_and_deviation, with_metadata_of
+from transmodal.inferers import (
+    Calls,
+    NormalNoise,
+    calls_of,
+    check_arguments,
+    mean_and_deviation,
+    plain_input,
+    with_metadata_of,
+)
 from transmodal.schedulers import ReverseSampler, SeededNoise, mixed
 
 VOLUME_NOISE = 3
@@ -91,6 +99,18 @@ class VolumeStage(Inferer):
     def noise(self, sample: int, channels: Sequence[int], device: torch.device) -> NormalNoise:
         """The noise of one chain of these latent channels, a row for each; of [0] if all are sampled jointly."""
         return SeededNoise([mixed(self.seed, sample, channel, VOLUME_NOISE) for channel in channels], device)
+
+    def calls(self, shape: Sequence[int], network: MDDGA) -> Calls:
+        """One for each step of each chain, or where windows are asked for one for each of these in each volume."""
+        channels = 1 if network.joint else network.autoencoder.embedding_dim
+        sizes = [-(-size // network.autoencoder.downsampling) for size in shape[2:]]
+        window = [*sizes] if self.latent_window is None else [*map(min, self.latent_window, sizes)]
+        if window == sizes:
+            calls = -(-channels // self.channel_batch)
+        else:
+            steps = [side if side == size else max(1, side // 2) for side, size in zip(window, sizes, strict=True)]
+            calls = shape[0] * channels * len(dense_patch_slices(sizes, window, steps))
+        return Calls({network: self.num_samples * self.sampler.num_calls * calls})
 
     def _sampled(self, sample: int, condition: Tensor, network: MDDGA) -> Tensor:
         """Normalised latents, (B, E, *S) as ``condition``."""
@@ -208,15 +228,13 @@ class Chain(Inferer):
             image = stage(image[:, :1], network, *args, **kwargs)
         return image
 
+    def calls(self, shape: Sequence[int], network: MDDGA) -> Calls:
+        """Those of all stages; of a picture those of the first."""
+        total = Calls()
+        for stage in self.stages[:1] if len(shape) == 4 else self.stages:
+            total += calls_of(stage, shape, network)
+        return total
+
 
 def _volume(inputs: Tensor, network: torch.nn.Module) -> Tensor:
-    """Plain float32 values of volumes (B, 1, D, H, W), on the device of the network."""
-    if inputs.ndim != 5 or inputs.shape[1] != 1:
-        raise InputError(
-            "the volume stage",
-            found=f"an image of shape {tuple(inputs.shape)}",
-            wanted="volumes of one channel, (B, 1, D, H, W)",
-            remedy="translate pictures with the slice stage alone",
-        )
-    plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
-    return plain.to(next(network.parameters()).device, torch.float32)
+    return plain_input(inputs, network, "the volume stage", 3, "translate pictures with the slice stage alone")

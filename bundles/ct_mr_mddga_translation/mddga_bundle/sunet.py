@@ -47,6 +47,8 @@ class SUNet(nn.Module):
         norm_groups: of every group normalisation.
         dropout: probability inside each residual block.
         legacy_padding: pad with the minimum of the whole batch, as published, instead of each sample's own.
+    Attributes:
+        size_multiple: of each size for which no level pads; exports take no others.
     Raises:
         InputError: if the levels are not one width and one flag each, a width does not fit groups or heads, or a flag
             is not True or False.
@@ -72,6 +74,7 @@ class SUNet(nn.Module):
         _check_levels(spatial_dims, widths, attention, num_res_blocks)
         _check_widths(channels, widths, attention, norm_groups)
         self.spatial_dims, self.in_channels, self.out_channels = spatial_dims, in_channels, out_channels
+        self.size_multiple = 2 ** (len(widths) - 1)
         parts = Parts(spatial_dims, channels, norm_groups, dropout)
         self.time_embedding = TimeEmbedding(channels)
         levels = (channels, widths, attention, num_res_blocks, legacy_padding)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from ignite.engine import Engine
 
+from transmodal.handlers.records import samples_of
 from transmodal.modality import CLASSES, Verdict
 
 __all__ = ["COLUMNS", "Finding", "findings_of", "write_table"]
@@ -90,8 +91,7 @@ class Finding:
 
 def findings_of(engine: Engine) -> list[Finding]:
     """The images of the iteration just completed, after ``Verdictd``."""
-    samples = [{**batch, **output} for batch, output in zip(engine.state.batch, engine.state.output, strict=True)]
-    return [_finding(sample) for sample in samples]
+    return [_finding(sample) for sample in samples_of(engine)]
 
 
 def _finding(sample: Mapping[str, Any]) -> Finding:

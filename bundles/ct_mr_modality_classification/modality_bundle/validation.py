@@ -11,7 +11,7 @@ from ignite.exceptions import NotComputableError
 from ignite.metrics import Metric
 from torch import Tensor
 
-from transmodal.handlers.records import gathered
+from transmodal.handlers.records import gathered, samples_of
 from transmodal.metrics import fit_temperature, fit_threshold, log_loss
 from transmodal.modality import CLASSES
 from transmodal.networks.nets import CalibratedClassifier
@@ -44,7 +44,7 @@ class ValidationLogLoss(Metric):
 
     def iteration_completed(self, engine: Engine) -> None:
         """Take in the images of an iteration."""
-        self.update([{**b, **o} for b, o in zip(engine.state.batch, engine.state.output, strict=True)])
+        self.update(samples_of(engine))
 
     def update(self, output: list[dict[str, Any]]) -> None:
         """Samples with ``case``, ``name``, ``label`` and ``pred``, logits (N, K)."""

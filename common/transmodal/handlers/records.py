@@ -14,7 +14,7 @@ from torch import Tensor
 
 from transmodal.errors import InputError
 
-__all__ = ["CaseRecord", "case_records", "check_grid", "gathered"]
+__all__ = ["CaseRecord", "case_records", "check_grid", "gathered", "samples_of"]
 
 Share = TypeVar("Share")
 
@@ -55,6 +55,15 @@ def case_records(
     Raises:
         InputError: if the batch was not decollated, a key is missing, or images lie on different grids.
     """
+    return [_record(sample, regions or {}, deviation) for sample in samples_of(engine)]
+
+
+def samples_of(engine: Engine) -> list[dict[str, Any]]:
+    """The samples of the iteration just completed: what came in, and over it what came out.
+
+    Raises:
+        InputError: if the batch was not decollated.
+    """
     outputs, batches = engine.state.output, engine.state.batch
     if not isinstance(outputs, list) or not all(isinstance(output, Mapping) for output in outputs):
         raise InputError(
@@ -64,8 +73,7 @@ def case_records(
             remedy="leave the evaluator's 'decollate' at true and load dictionaries",
         )
     paired = batches if isinstance(batches, list) and len(batches) == len(outputs) else [{}] * len(outputs)
-    samples = [{**batch, **output} for batch, output in zip(paired, outputs, strict=True)]
-    return [_record(sample, regions or {}, deviation) for sample in samples]
+    return [{**batch, **output} for batch, output in zip(paired, outputs, strict=True)]
 
 
 def gathered(share: Share) -> list[Share]:

@@ -6,12 +6,13 @@ sampling; Z. Xiao et al., Tackling the generative learning trilemma with denoisi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from transmodal.inferers.progress import Calls
 from transmodal.inferers.sampling import SamplingInferer, check_arguments
 from transmodal.schedulers.ddgan import DDGANScheduler
 from transmodal.schedulers.noise import NormalNoise
@@ -65,6 +66,10 @@ class DDGANInferer(SamplingInferer):
             fresh = noise.normal(*shape).expand(count, *shape)
             x = self.scheduler.posterior_sample(x0_pred, x, timesteps, fresh)  # in float32, under autocast too
         return x
+
+    def calls(self, shape: Sequence[int], network: nn.Module) -> Calls:
+        """One for each step of each sample, whatever the shape."""
+        return Calls({network: self.num_samples * self.scheduler.num_timesteps})
 
     def check(self) -> None:
         """Refuse arguments that cannot be meant."""

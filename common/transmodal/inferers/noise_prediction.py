@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from transmodal.errors import InputError
+from transmodal.inferers.progress import Calls
 from transmodal.inferers.sampling import SamplingInferer
 from transmodal.schedulers.noise import NormalNoise
 from transmodal.schedulers.sampler import ReverseSampler
@@ -63,3 +64,7 @@ class NoisePredictionInferer(SamplingInferer):
             return network(*args, image=source, noisy=x_t, timesteps=timesteps, **kwargs)
 
         return self.sampler(predict_noise, start, noise)
+
+    def calls(self, shape: Sequence[int], network: nn.Module) -> Calls:
+        """One for each step of each sample, whatever the shape."""
+        return Calls({network: self.num_samples * self.sampler.num_calls})

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from monai.inferers import Inferer
-from torch import Tensor
+from torch import Tensor, nn
 
 from transmodal.errors import InputError
+from transmodal.inferers.progress import Calls, calls_of
 
 __all__ = ["PlaneAverage"]
 
@@ -43,3 +44,11 @@ class PlaneAverage(Inferer):
         for inferer in inferers[1:]:
             total = total + inferer(inputs, network, *args, **kwargs)
         return total / len(inferers)
+
+    def calls(self, shape: Sequence[int], network: nn.Module) -> Calls:
+        """Those of all inferers; of a picture those of the first."""
+        inferers = self.inferers[:1] if len(shape) == 4 else self.inferers
+        total = Calls()
+        for inferer in inferers:
+            total += calls_of(inferer, shape, network)
+        return total

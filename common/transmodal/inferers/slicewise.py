@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer
-from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
 
 from transmodal.errors import InputError
+from transmodal.inferers.images import with_metadata_of
+from transmodal.inferers.progress import Calls, calls_of
 
-__all__ = ["NumberedInferer", "SliceWiseInferer", "TargetInferer", "with_metadata_of"]
+__all__ = ["NumberedInferer", "SliceWiseInferer", "TargetInferer"]
 
 
 class TargetInferer(Inferer):
@@ -34,6 +35,10 @@ class TargetInferer(Inferer):
         """Translate ``inputs`` (B, C, H, W[, D]) in [-1, 1] to the target modality, same size and range."""
         translated: Tensor = network(inputs, *args, target=self.target, **kwargs)
         return translated
+
+    def calls(self, shape: Sequence[int], network: nn.Module) -> Calls:
+        """One, whatever the shape."""
+        return Calls({network: 1})
 
 
 class NumberedInferer(Inferer):
@@ -115,6 +120,17 @@ class SliceWiseInferer(Inferer):
             raise ValueError(f"a volume of shape {tuple(inputs.shape)} has no slices along axis {self.axis}")
         return with_metadata_of(inputs, translated.reshape(inputs.shape[0], -1, *translated.shape[1:]).movedim(1, axis))
 
+    def calls(self, shape: Sequence[int], network: nn.Module) -> Calls:
+        """As often as its inferer does for each batch of slices."""
+        if len(shape) == 4:
+            return calls_of(self.inferer, shape, network)
+        slices = shape[0] * shape[self.axis + 2]
+        plane = [shape[1], *(size for axis, size in enumerate(shape[2:]) if axis != self.axis)]
+        total = Calls()
+        for start in range(0, slices, self.batch_size):
+            total += calls_of(self.inferer, (min(self.batch_size, slices - start), *plane), network)
+        return total
+
     def _translate(self, slices: Tensor, network: Callable[..., Tensor], numbers: Sequence[int]) -> Tensor:
         device = _device_of(network, slices.device)
         slices = slices.to(device)
@@ -138,9 +154,3 @@ def _lay_out_channels_last(network: nn.Module) -> None:
 def _device_of(network: Callable[..., Tensor], default: torch.device) -> torch.device:
     parameter = next(network.parameters(), None) if isinstance(network, nn.Module) else None
     return default if parameter is None else parameter.device
-
-
-def with_metadata_of(inputs: Tensor, translated: Tensor) -> Tensor:
-    """The translation, float32, with the metadata of its source, which inverse transforms and writers need."""
-    result: Tensor = convert_to_dst_type(translated, dst=inputs, dtype=torch.float32)[0]
-    return result

@@ -45,6 +45,11 @@ class _ConditionStart(ReverseSampler):
             x = clipped(self.step(x, noise_pred, t, t_next, self.drawn(noise, x) if draws else None), clip)
         return x
 
+    @property
+    def num_calls(self) -> int:
+        """One for each step."""
+        return len(self.steps)
+
     @abstractmethod
     def step(self, x_t: Tensor, noise_pred: Tensor, t: int, t_next: int, fresh: Tensor | None) -> Tensor:
         """From timestep ``t`` to ``t_next``, before the clamp; all tensors (N, C, *S), float32."""

@@ -90,6 +90,11 @@ class DDIMSampler(ReverseSampler):
             x = self.step(x, noise_pred, t, t_next, fresh, clip)
         return x
 
+    @property
+    def num_calls(self) -> int:
+        """One for each step."""
+        return len(self.timesteps)
+
     def step(
         self,
         x_t: Tensor,

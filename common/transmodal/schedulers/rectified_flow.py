@@ -117,6 +117,11 @@ class RectifiedFlowSampler(ReverseSampler):
             x = self.step(x, self.predicted(predict_velocity, x, t), t, t_next, clip)
         return x
 
+    @property
+    def num_calls(self) -> int:
+        """One for each step."""
+        return len(self.timesteps)
+
     def step(self, x_t: Tensor, velocity: Tensor, t: int, t_next: int | None, clip: Bounds = (-1.0, 1.0)) -> Tensor:
         """From timestep ``t`` to ``t_next``, or to the clean image where that is None (equation 4).
 

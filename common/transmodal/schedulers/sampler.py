@@ -54,6 +54,11 @@ class ReverseSampler(ABC):
             x_0, like ``condition``, float32.
         """
 
+    @property
+    @abstractmethod
+    def num_calls(self) -> int:
+        """How often one chain asks ``predict_noise``."""
+
     @staticmethod
     def predicted(predict_noise: PredictNoise, x_t: Tensor, t: int) -> Tensor:
         """The noise in ``x_t``, all at timestep ``t``, in float32.

@@ -232,7 +232,7 @@ def test_settings_are_read_at_each_call() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 3, 6, 6), (1, 6, 6), (1, 1, 3, 6, 6)])
 def test_what_is_no_radiograph_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"RadiographSampling: found an image of shape .*; wanted radiographs of one"):
+    with pytest.raises(InputError, match=r"RadiographSampling: found an image of shape .*; wanted pictures of one"):
         RadiographSampling(FLOW)(torch.zeros(shape), network())
 
 

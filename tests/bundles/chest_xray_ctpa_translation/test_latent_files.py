@@ -67,7 +67,7 @@ def test_volumes_are_encoded_without_gradient_and_without_metadata() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1, 4, 4), (1, 2, 3, 4, 4)])
 def test_pictures_are_not_encoded(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="wanted CT volumes of one channel"):
+    with pytest.raises(InputError, match="wanted volumes of one channel"):
         Encoding()(torch.zeros(shape), Network())
 
 

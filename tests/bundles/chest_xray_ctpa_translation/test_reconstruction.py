@@ -54,7 +54,7 @@ def test_under_autocast_the_result_is_close_and_in_full_precision(autoencoder: S
 
 @pytest.mark.parametrize("shape", [(1, 1, 8, 8), (1, 3, 2, 8, 8)])
 def test_what_is_no_volume_is_refused(autoencoder: SliceAutoencoder, shape: Any) -> None:
-    with pytest.raises(InputError, match=r"Reconstruction: found an image of shape .*; wanted CT volumes"):
+    with pytest.raises(InputError, match=r"Reconstruction: found an image of shape .*; wanted volumes"):
         Reconstruction()(torch.zeros(shape), autoencoder)
 
 

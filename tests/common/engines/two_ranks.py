@@ -1,4 +1,4 @@
-"""What each of two gloo processes does for test_distributed.py; prints one JSON line on rank 0."""
+"""What each of two gloo processes does for test_distributed.py; rank 0 writes result.json."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from torch.utils.data.distributed import DistributedSampler
 from transmodal.data import ImagePool
 from transmodal.engines import AlternatingTrainer, Phase
 from transmodal.handlers import EMAHandler, LastWeights, Resume
+
+Batch = dict[str, Any]
 
 
 class Game:
@@ -38,7 +40,7 @@ class Game:
             torch.optim.Adam([p for name in pair for p in self.networks[name].parameters()], lr=0.02) for pair in pairs
         ]
 
-    def generator_terms(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+    def generator_terms(self, batch: Batch) -> dict[str, Tensor]:
         fake_ct, fake_mr = self.run["ct"](batch["mr"]), self.run["mr"](batch["ct"])
         cycle = (self.run["mr"](fake_ct) - batch["mr"]).square().mean()
         back = (self.run["ct"](fake_mr) - batch["ct"]).square().mean()
@@ -46,7 +48,7 @@ class Game:
         fooled = (self.run["real_ct"](fake_ct) - 1).square().mean() + (self.run["real_mr"](fake_mr) - 1).square().mean()
         return {"cycle": cycle + back, "adversarial": fooled}
 
-    def discriminator_terms(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+    def discriminator_terms(self, batch: Batch) -> dict[str, Tensor]:
         terms = {}
         for modality in ("ct", "mr"):
             judge = self.run[f"real_{modality}"]
@@ -57,6 +59,9 @@ class Game:
 
     def weights(self) -> list[float]:
         return torch.cat([p.detach().flatten() for p in self.networks.parameters()]).tolist()
+
+    def averages(self) -> list[float]:
+        return [p.sum().item() for p in self.average.parameters()]
 
 
 def train(game: Game, folder: Path, epochs: int, batch_size: int, sampler: Any, records: Any, rank: int) -> None:
@@ -76,15 +81,12 @@ def train(game: Game, folder: Path, epochs: int, batch_size: int, sampler: Any, 
     game.pool.query(torch.full((1, 1, 1, 1), float(rank)))
 
 
-def main(folder: Path) -> None:
-    dist.init_process_group("gloo")
+def in_two_processes(folder: Path, records: list[Batch]) -> dict[str, Any]:
+    """A training without and one with an interruption, told by both processes; keeps nothing that holds the group."""
     rank = dist.get_rank()
-    generator = torch.Generator().manual_seed(1)
-    shape = (1, 6, 6)
-    records = [{m: torch.randn(shape, generator=generator) for m in ("ct", "mr")} for _ in range(8)]
 
-    def sampler() -> DistributedSampler[Any]:
-        return DistributedSampler(records, shuffle=False)  # rank r gets records r, r + 2, ...
+    def sampler() -> DistributedSampler[Batch]:
+        return DistributedSampler(records, shuffle=False)  # rank r: r, r + 2, ...
 
     straight = Game(distributed=True)
     train(straight, folder / "straight", 2, 1, sampler(), records, rank)
@@ -98,16 +100,31 @@ def main(folder: Path) -> None:
     gathered: list[Any] = [None, None]
     mine = {"weights": straight.weights(), "resumed": second.weights(), "pool": second.pool.images[0].item()}
     dist.all_gather_object(gathered, mine)
+    return {"ranks": gathered, "average": straight.averages()}
+
+
+def in_one_process(folder: Path, records: list[Batch]) -> dict[str, Any]:
+    """The uninterrupted training once more, with batches of what both processes had."""
+    single = Game(distributed=False)
+    train(single, folder / "single", 2, 2, None, records, rank=0)
+    return {"weights": single.weights(), "average": single.averages()}
+
+
+def main(folder: Path) -> None:
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    generator = torch.Generator().manual_seed(1)
+    records = [{m: torch.randn((1, 6, 6), generator=generator) for m in ("ct", "mr")} for _ in range(8)]
+    two = in_two_processes(folder, records)
+    dist.barrier()
+    dist.destroy_process_group()  # by both: one that only exits may abort while the other goes on
     if rank == 0:
-        single = Game(distributed=False)
-        saved = torch.load(folder / "straight" / "model.pt", weights_only=True)
-        dist.destroy_process_group()
-        train(single, folder / "single", 2, 2, None, records, rank)
+        one = in_one_process(folder, records)
         result = {
-            "ranks": gathered,
-            "single": single.weights(),
-            "averages": [[p.sum().item() for p in game.average.parameters()] for game in (straight, single)],
-            "keys": sorted(saved),
+            "ranks": two["ranks"],
+            "single": one["weights"],
+            "averages": [two["average"], one["average"]],
+            "keys": sorted(torch.load(folder / "straight" / "model.pt", weights_only=True)),
             "parts": [path.name for path in (folder / "straight").iterdir()],
         }
         (folder / "result.json").write_text(json.dumps(result))

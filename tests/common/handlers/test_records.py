@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 
 from tests.common.handlers.evaluation import LPS, evaluate, paired
 from transmodal.errors import InputError
-from transmodal.handlers.records import CaseRecord, case_records, gathered
+from transmodal.handlers.records import CaseRecord, case_records, gathered, samples_of
 
 
 class Reader:
@@ -150,3 +150,23 @@ def test_region_or_deviation_on_another_grid_is_refused(key: str, name: str) -> 
     case[key] = case["mask"][..., 1:]
     with pytest.raises(InputError, match=rf"{name} \(20, 18, 8\)"):
         read(case, keys={"regions": {"lesion": "lesion"}, "deviation": "pred_std"})
+
+
+def after(output: object, batch: object) -> Engine:
+    engine = Engine(lambda engine, batch: None)
+    engine.state.output, engine.state.batch = output, batch
+    return engine
+
+
+def test_a_sample_is_what_came_in_and_over_it_what_came_out() -> None:
+    engine = after([{"label": 1, "pred": 2}, {"label": 3}], [{"case": "a", "label": 0}, {"case": "b"}])
+    assert samples_of(engine) == [{"case": "a", "label": 1, "pred": 2}, {"case": "b", "label": 3}]
+
+
+def test_an_input_that_was_no_list_of_samples_is_left_out() -> None:
+    assert samples_of(after([{"pred": 2}], {"image": torch.zeros(1)})) == [{"pred": 2}]
+
+
+def test_an_output_that_is_no_list_of_samples_is_refused() -> None:
+    with pytest.raises(InputError, match="found an output of type dict; wanted a list with a dictionary for each case"):
+        samples_of(after({"pred": 2}, [{"case": "a"}]))

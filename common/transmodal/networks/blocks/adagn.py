@@ -72,7 +72,10 @@ class AdaptiveGroupNorm(nn.Module):
         """Normalise ``features``, (B, channels, H, W), by ``style``, (B, style_dim), to the same shape and type."""
         gamma, beta = self.style(style).float().chunk(2, dim=1)
         batch, joined = features.shape[0], features.float()
-        if batch > 1 and not features.is_contiguous():
+        in_a_row = features.is_contiguous()
+        if not torch.jit.is_scripting():
+            in_a_row = in_a_row and not torch.compiler.is_exporting()  # which would make the batch a constant
+        if batch > 1 and not in_a_row:
             normed = F.group_norm(joined, self.num_groups, eps=self.eps)
             return torch.addcmul(beta[:, :, None, None], gamma[:, :, None, None], normed).to(features.dtype)
         # With all samples' channels in a row, the kernel itself scales and shifts: one pass over the memory less.

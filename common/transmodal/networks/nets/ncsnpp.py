@@ -95,8 +95,12 @@ class NCSNpp(nn.Module):
         """
         height, width = image.shape[2], image.shape[3]
         padded = reflected_to_multiple(image, self.trunk.size_multiple)
+        return cropped_to(self.predict(padded, timesteps, latent), height, width)
+
+    def predict(self, image: Tensor, timesteps: Tensor, latent: Tensor) -> Tensor:
+        """As :meth:`forward`, of an image whose H and W are multiples: the network without its padding, for exports."""
         time, style = self.time_embedding(timesteps), self.latent_mapping(latent)
-        predicted = cropped_to(self.trunk(self.stem(padded), padded, time, style), height, width)
+        predicted: Tensor = self.trunk(self.stem(image), image, time, style)
         return torch.tanh(predicted) if self.tanh else predicted
 
 
