@@ -26,6 +26,7 @@ from format_json import format_text, load
 from transmodal.checkpoints import MAKE_WEIGHTS, load_weights
 from transmodal.errors import InputError
 from transmodal.files import sha256_of
+from transmodal.trained_range import range_beside
 from verify import ROOT, find_bundles
 
 WEIGHTS, LARGE_FILES = "models/model.pt", "large_files.yml"
@@ -185,11 +186,18 @@ def _with_weights(bundle: Bundle, content: Content, path: Path, hosted_url: str 
         )
     with bundle.importable():
         load_weights(network_of(bundle), path)
+    if (trained := range_beside(path)).is_file():  # by which tools/translate.py knows images unlike the training's
+        content = {**content, f"models/{trained.name}": trained}
     if not hosted_url:
         return {**{name: source for name, source in content.items() if name != LARGE_FILES}, WEIGHTS: path}
-    entry = {"path": WEIGHTS, "url": hosted_url, "hash_val": sha256_of(path), "hash_type": "sha256"}
+    return {**content, LARGE_FILES: pin(path, hosted_url).encode()}
+
+
+def pin(weights: Path, url: str) -> str:
+    """A large_files.yml by which ``python -m monai.bundle download_large_files`` fetches weights and compares them."""
+    entry = {"path": WEIGHTS, "url": url, "hash_val": sha256_of(weights), "hash_type": "sha256"}
     lines = [f"{'- ' if key == 'path' else '  '}{key}: {json.dumps(value)}" for key, value in entry.items()]
-    return {**content, LARGE_FILES: "\n".join(["large_files:", *lines, ""]).encode()}
+    return "\n".join(["large_files:", *lines, ""])
 
 
 def _write(path: Path, folder: str, content: Content) -> None:

@@ -16,9 +16,11 @@ from tqdm import tqdm
 
 os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
 from benchmarks import options
+from releasing.weights import released_beside
 from translating.inputs import LeftOut, find_scans
 from translating.masks import AutomaticMask, MaskMaker, NoMask, SegmentedMask
-from translating.models import Models, model_of
+from translating.model import model_of
+from translating.models import Models
 from translating.pipeline import Pipeline, Wishes
 from translating.summary import Outcome, line_of, report, status_of
 from transmodal.errors import InputError
@@ -88,13 +90,15 @@ def main(
         output: folder for the results.
         to: ct, mr or another domain of the config; by default MR is translated to ct and CT to mr.
         bundle: name or folder of a bundle, also of an unpacked tools/pack.py zip; by default the first with weights of
-            ct_mr_syndiff_translation, ct_mr_cyclegan_translation and ct_mr_stargan_translation.
+            ct_mr_syndiff_translation, ct_mr_cyclegan_translation and ct_mr_stargan_translation, own ones before those
+            that come with the project.
         config: config over the bundle's inference.json that its weights need, or several with commas between.
-        ckpt_path: weights in place of the bundle's models/model.pt.
+        ckpt_path: weights in place of the bundle's models/model.pt, or of those in weights/ that come with the project
+            and bring the configs that they need.
         seed: of bundles that draw at random, such as SynDiff.
         samples: number of draws whose mean is written; from two on their standard deviation is written beside.
         classifier: weights of ct_mr_modality_classification that tell CT from MR where neither header nor values do,
-            and look at the output; by default those of the bundle, if it has any.
+            and look at the output; by default those of the bundle, or in weights/, if there are any.
         segmentation: automatic (by threshold, as the bundle finds the body by itself), none, or the name or folder of a
             bundle that segments the body, whose mask is then handed to bundles that have the id body_from.
         segmentation_config, segmentation_ckpt: as config and ckpt_path, of the bundle that segments.
@@ -196,10 +200,13 @@ def _whole(option: str, value: Any, least: int) -> int | None:
 
 
 def _classifier(file: str | None) -> Path | None:
-    """The weights that are named, or the bundle's own where it has some."""
+    """The weights that are named, or the bundle's own where it has some, or those that came with the project."""
     if file is not None:
         return Path(options.file("classifier", str(file)))
-    return CLASSIFIER if CLASSIFIER.is_file() else None
+    if CLASSIFIER.is_file():
+        return CLASSIFIER
+    came = released_beside(CLASSIFIER.parents[1])
+    return came.checked() if came else None
 
 
 def _masks(given: dict[str, Any], ids: dict[str, Any]) -> MaskMaker:

@@ -89,7 +89,7 @@ def properties_of_inference(bundle: Bundle) -> Iterator[str]:
         if name == "inference" or not files:
             yield from _properties(bundle, name, "infer")
         else:
-            yield Note(f"{name}.json is left out, as it reads {', '.join(files)}, which only a training makes")
+            yield Note(f"{name}.json is left out, as it reads {', '.join(files)}, which other commands make")
 
 
 def properties_of_evaluation(bundle: Bundle) -> Iterator[str]:

@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from torch import Tensor
 
 from translating.inputs import MODALITY_OF
-from translating.models import Model
+from translating.model import Model
 from transmodal.metrics import NEARLY_IDENTICAL, similarity_to_input
 from transmodal.modality import ModalityClassifier, Verdict
 from transmodal.trained_range import Profile, TrainedRange, range_beside

@@ -12,7 +12,7 @@ from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 
 from translating.inputs import MODALITY_OF
-from translating.models import Model
+from translating.model import Model
 from translating.picture import DISPLAY
 from translating.staging import MASK, Stage, body_of
 from transmodal.data import check_same_grid

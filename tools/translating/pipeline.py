@@ -19,8 +19,10 @@ from monai.data import MetaTensor
 from translating import picture, provenance
 from translating.doubts import Examined, doubts
 from translating.inputs import MODALITY_OF, Scan
+from translating.listening import Listener, Nobody, watch
 from translating.masks import AutomaticMask, MaskMaker, NoMask
-from translating.models import Model, Models, cause_of
+from translating.model import Model, cause_of
+from translating.models import Models
 from translating.results import Results
 from translating.staging import MASK, Stage, write_mask
 from translating.summary import Outcome
@@ -71,11 +73,13 @@ class Pipeline:
         models: what to translate with.
         wishes: what is asked for.
         output: folder for the results.
+        listener: is told how far a scan is.
     """
 
     models: Models
     wishes: Wishes
     output: Path
+    listener: Listener = field(default_factory=Nobody)
 
     def __call__(self, scan: Scan) -> Outcome:
         """Translate a scan; whatever goes wrong with it is told in the outcome, and not raised.
@@ -100,6 +104,7 @@ class Pipeline:
         return Results.opened(self.output)
 
     def _translate(self, stage: Stage, working: Path) -> Outcome:
+        self.listener.stage("reading")
         scan, image, wishes = stage.scan, stage.read(), self.wishes
         verdict = modality_of(stage, image, wishes.stated, wishes.classifier)
         source = str(verdict.modality)
@@ -184,7 +189,10 @@ class Pipeline:
             mask = self.wishes.masks(image, source, stage, workflow)
             if mask is not None:
                 write_mask(stage.mask, mask, image.affine.numpy())
+            self.listener.stage("translating")
+            watch(workflow, self.listener)
             workflow.run()
+            self.listener.stage("checking")
             output = _read(written / stage.scan.case / f"{target}.nii.gz", image, model)
             body = np.ones(image.shape[1:], np.uint8) if mask is None else mask
             warnings += doubts(Examined(image, output, body, verdict, target, model, workflow, self.wishes.classifier))
@@ -201,6 +209,7 @@ class Pipeline:
         self, scan: Scan, image: MetaTensor, made: Path, record: Mapping[str, Any], warnings: list[str]
     ) -> None:
         """DICOM where DICOM came in, the picture and the record into the folder ``made``."""
+        self.listener.stage("writing")
         request = record["request"]
         source, target, model = request["source"], request["target"], request["model"]
         output = nibabel.load(made / f"{target}.nii.gz")

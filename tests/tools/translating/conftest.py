@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.packaging.tiny import shrink
-from translating.models import Models, model_of
+from translating.model import model_of
+from translating.models import Models
 from translating.pipeline import Pipeline, Wishes
 
 

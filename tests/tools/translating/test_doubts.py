@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 
 from tests.tools.translating.scans import AFFINE, ct_values, mr_values, write_volume
 from translating.doubts import Examined, doubts
-from translating.models import model_of
+from translating.model import model_of
 from transmodal.modality import Verdict
 from transmodal.trained_range import MEASURES, TrainedRange, range_beside
 

@@ -17,7 +17,7 @@ from tests.packaging.tiny import edit
 from tests.tools.translating.scans import ct_values, mr_values, write_volume
 from translating.inputs import Scan
 from translating.masks import AutomaticMask, NoMask, SegmentedMask
-from translating.models import model_of
+from translating.model import model_of
 from translating.staging import Stage
 from transmodal.errors import InputError
 

@@ -1,16 +1,18 @@
-"""Which bundle is taken, and how its own inference is opened."""
+"""Which bundle is taken, and what it is to translate to."""
 
 from __future__ import annotations
 
+import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.packaging.tiny import edit
+from tests.tools.releasing.house import record_of
 from translating import models
-from translating.models import PREFERRED, Models, cause_of, model_of
+from translating.model import model_of
+from translating.models import PREFERRED, Models
 from transmodal.errors import InputError
 
 
@@ -90,17 +92,6 @@ def test_without_wishes_each_scan_has_its_own_target(tiny: Path) -> None:
     assert Models([model_of(tiny)]).target(None, None) is None
 
 
-def test_weights_of_another_network_are_told_before_any_case(tiny: Path) -> None:
-    model_of(tiny).check()
-    with pytest.raises(InputError, match=r"model\.pt: found "):
-        model_of(tiny, ids={"channels": 3}).check()
-
-
-def test_a_device_that_is_not_there_is_told_before_any_case(tiny: Path) -> None:
-    with pytest.raises(InputError, match=r"--device nonsense: found .*; wanted a device that is there"):
-        model_of(tiny, ids={"device": "nonsense"}).check()
-
-
 def test_weights_without_their_bundle_are_refused() -> None:
     with pytest.raises(InputError, match=r"--ckpt_path: found no --bundle that it belongs to"):
         Models.chosen(ckpt_path="model.pt")
@@ -111,51 +102,24 @@ def test_an_option_that_is_unknown_without_a_bundle_is_refused() -> None:
         Models.chosen(ids={"sead": 1})
 
 
-def test_an_id_that_the_bundle_lacks_is_refused(tiny: Path) -> None:
-    with pytest.raises(InputError, match="found --sead"):
-        model_of(tiny, ids={"sead": 1})
+def test_weights_that_come_with_the_project_are_taken_where_a_bundle_has_none(house: Path) -> None:
+    release(house, PREFERRED[0])
+    own, came = Models.chosen().candidates
+    assert (own.bundle.name, came.bundle.name) == (PREFERRED[1], PREFERRED[0])
+    assert came.weights == (house.parent / "weights" / PREFERRED[0] / "model.pt").resolve()
 
 
-@pytest.mark.parametrize(("key", "instead"), [("source", "--from"), ("dataset_dir", "INPUT"), ("body_from", "--segm")])
-def test_ids_that_the_pipeline_sets_are_refused(tiny: Path, key: str, instead: str) -> None:
-    with pytest.raises(InputError, match=f"--{key}: found an id that the pipeline sets itself; wanted {instead}"):
-        model_of(tiny, ids={key: "x"})
+def test_without_own_weights_the_first_preferred_bundle_is_taken(house: Path) -> None:
+    (house / PREFERRED[1] / "models" / "model.pt").rename(house.parent / "elsewhere.pt")
+    for name in PREFERRED[:2]:
+        release(house, name, house.parent / "elsewhere.pt")
+    assert Models.chosen().offering("mr", "ct").bundle.name == PREFERRED[0]
 
 
-def test_an_overlay_is_looked_up_in_the_bundle_and_told(tiny: Path) -> None:
-    model = model_of(tiny, overlays=["configs/small.json"])
-    assert list(model.identity()["configs"]) == ["inference.json", "small.json"]
-    assert model.layers.parser["channels"] == 16
-
-
-def test_only_the_ids_that_the_config_has_are_passed(tiny: Path, tmp_path: Path) -> None:
-    with model_of(tiny, ids={"device": "cpu"}).opened(source="ct", num_samples=3) as workflow:
-        assert workflow.parser.get("source") == "ct"
-        assert "num_samples" not in workflow.parser
-
-
-def test_the_bundle_is_importable_only_meanwhile(tiny: Path) -> None:
-    before = sys.path.copy()
-    with model_of(tiny, ids={"device": "cpu"}).opened() as workflow:
-        network = workflow.parser.get_parsed_content("network_def")
-        assert Path(sys.modules[type(network).__module__].__file__).is_relative_to(tiny.resolve())
-    assert sys.path == before
-
-
-def test_what_a_bundle_refuses_is_told_as_it_told_it(tiny: Path, tmp_path: Path) -> None:
-    with (
-        pytest.raises(InputError, match=r"no such file or folder|no folder that can be read"),
-        model_of(tiny, ids={"device": "cpu"}).opened(dataset_dir=str(tmp_path / "absent")) as workflow,
-    ):
-        workflow.run()
-
-
-def test_the_cause_of_an_error_is_the_innermost_or_the_first_that_was_meant_for_users() -> None:
-    meant = InputError("here", found="a", wanted="b", remedy="c")
-    meant.__cause__ = KeyError("x")
-    outer = RuntimeError("around")
-    outer.__cause__ = meant
-    assert cause_of(outer) is meant
-    plain = RuntimeError("around")
-    plain.__cause__ = ValueError("in")
-    assert isinstance(cause_of(plain), ValueError)
+def release(bundles: Path, name: str, file: Path | None = None) -> None:
+    """Put weights of the tiny bundle among those that come with the project."""
+    folder = bundles.parent / "weights" / name
+    folder.mkdir(parents=True)
+    shutil.copyfile(file or bundles / PREFERRED[1] / "models" / "model.pt", folder / "model.pt")
+    record = {**record_of(folder / "model.pt", name), "values": {}}
+    (folder / "weights.json").write_text(json.dumps(record))

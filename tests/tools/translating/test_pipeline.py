@@ -22,7 +22,8 @@ from tests.parity.fill import fill
 from tests.tools.translating.scans import AFFINE, ct_values, mr_values, write_picture, write_volume
 from translating.inputs import Scan
 from translating.masks import NoMask
-from translating.models import Models, model_of
+from translating.model import model_of
+from translating.models import Models
 from translating.pipeline import Pipeline, Wishes
 from transmodal.checkpoints import save_weights
 from transmodal.files import sha256_of
