@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
@@ -12,9 +13,17 @@ os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
 import pytest
 import torch
 
+from tests.sharing import ByBundleOrFile
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 sys.path[:0] = [str(path.parent) for path in sorted(ROOT.glob("bundles/*/configs"))]  # each has its own package
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByBundleOrFile | None:
+    """For ``--dist loadscope``, which tools/test.py asks for."""
+    return ByBundleOrFile(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(autouse=True)

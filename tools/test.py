@@ -1,4 +1,8 @@
-"""Set up and run the whole test suite: ``python3 tools/test.py [pytest arguments]``."""
+"""Set up and run the whole test suite: ``python3 tools/test.py [pytest arguments]``.
+
+Without arguments the tests are shared among as many processes as there are cores, up to eight; tests/sharing.py says
+which of them stay together. With arguments pytest gets these alone.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,9 @@ import subprocess
 import sys
 
 import environment
+
+MOST = 8
+"""Processes at once; each imports the libraries for itself, which takes about a gigabyte."""
 
 
 def main() -> int:
@@ -18,7 +25,8 @@ def main() -> int:
         "MONAI_FAIL_ON_DUPLICATE_CONFIG": "1",
         "MPLBACKEND": "Agg",
     }
-    arguments = sys.argv[1:] or ["--durations=10", "--cov"]
+    processes = min(os.cpu_count() or 1, MOST)
+    arguments = sys.argv[1:] or ["--durations=10", "--cov", "-n", str(processes), "--dist", "loadscope"]
     command = [sys.executable, "-m", "pytest", *arguments]
     return subprocess.call(command, cwd=environment.ROOT, env={**os.environ, **threads})
 

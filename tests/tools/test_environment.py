@@ -1,7 +1,8 @@
-"""The set-up of the environment: when it is out of date, and what a wrong Python is told. Nothing is installed."""
+"""The set-up of the environments: when one is out of date, and what a wrong Python is told. Nothing is installed."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,51 +12,117 @@ import environment
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout with an environment that looks finished, apart from its stamp."""
-    for name in ("requirements.txt", "setup.cfg", "pyproject.toml", ".venv/bin/python"):
+    """A checkout with environments that look finished, apart from their stamps."""
+    names = "requirements.txt setup.cfg pyproject.toml app/requirements.txt app/alone.txt"
+    for name in [*names.split(), ".venv/bin/python", ".venv-app/bin/python"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     monkeypatch.setattr(environment, "FOLDER", tmp_path / ".venv")
-    monkeypatch.setattr(environment, "PYTHON", tmp_path / ".venv/bin/python")
     return tmp_path
 
 
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The arguments of each call of pip, which does nothing and succeeds."""
+    calls: list[list[str]] = []
+
+    def call(command: list[str]) -> int:
+        calls.append(command[command.index("--disable-pip-version-check") + 1 :])
+        return 0
+
+    monkeypatch.setattr(environment.subprocess, "call", call)
+    return calls
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "setup.cfg", "pyproject.toml"])
-def test_the_fingerprint_changes_with_each_file_that_says_what_is_installed(checkout: Path, name: str) -> None:
-    before = environment._fingerprint()
-    assert environment._fingerprint() == before
+def test_the_environment_is_made_again_after_a_change_of_a_file_that_says_what_is_installed(
+    checkout: Path, calls: list[list[str]], name: str
+) -> None:
+    environment.install()
+    assert calls == [["-r", str(checkout / "requirements.txt")], ["--no-deps", "--editable", str(checkout)]]
     (checkout / name).write_text("other")
+    environment.install()
+    assert calls[2:] == calls[:2]
+
+
+def test_a_current_environment_is_left_alone(checkout: Path, calls: list[list[str]]) -> None:
+    environment.install()
+    calls.clear()
+    environment.install()
+    assert calls == []
+
+
+def test_an_environment_of_another_place_is_not_current(
+    checkout: Path, calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = environment._fingerprint()
+    moved = checkout.with_name("moved")
+    checkout.rename(moved)
+    monkeypatch.setattr(environment, "ROOT", moved)
     assert environment._fingerprint() != before
 
 
-def test_an_environment_is_current_until_the_requirements_change(checkout: Path) -> None:
-    assert not environment._is_current()
-    environment._stamp().write_text(environment._fingerprint())
-    assert environment._is_current()
-    (checkout / "requirements.txt").write_text("other")
-    assert not environment._is_current()
-
-
-def test_an_environment_without_python_is_not_current(checkout: Path) -> None:
-    environment._stamp().write_text(environment._fingerprint())
-    environment.PYTHON.unlink()
-    assert not environment._is_current()
-
-
-def test_a_current_environment_is_left_alone(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    environment._stamp().write_text(environment._fingerprint())
-    calls: list[list[str]] = []
-    monkeypatch.setattr(environment.subprocess, "call", calls.append)
+def test_an_environment_without_python_is_made_from_the_start(
+    checkout: Path, calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     environment.install()
-    assert calls == []
+    environment._python(environment.FOLDER).unlink()
+    made: list[Path] = []
+    monkeypatch.setattr(environment.venv, "create", lambda folder, with_pip, clear: made.append(folder))
+    environment.install()
+    assert made == [checkout / ".venv"]
 
 
 def test_a_failed_installation_leaves_no_stamp(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment.subprocess, "call", lambda command: 3)
     with pytest.raises(SystemExit, match=r"pip could not install .*requirements.txt \(exit status 3\)"):
         environment.install()
-    assert not environment._stamp().exists()
+    assert not (checkout / ".venv" / environment.STAMP).exists()
+
+
+def test_an_extra_environment_has_its_own_requirements_those_without_dependencies_last(
+    checkout: Path, calls: list[list[str]]
+) -> None:
+    requirements, no_deps = checkout / "app/requirements.txt", checkout / "app/alone.txt"
+    assert environment.extra(".venv-app", requirements, no_deps) == checkout / ".venv-app/bin/python"
+    assert calls == [["-r", str(requirements)], ["--no-deps", "-r", str(no_deps)]]
+
+
+@pytest.mark.parametrize(("name", "again"), [("app/requirements.txt", 2), ("app/alone.txt", 2), ("setup.cfg", 0)])
+def test_an_extra_environment_is_made_again_only_after_a_change_of_its_own_lists(
+    checkout: Path, calls: list[list[str]], name: str, again: int
+) -> None:
+    lists = (checkout / "app/requirements.txt", checkout / "app/alone.txt")
+    environment.extra(".venv-app", *lists)
+    calls.clear()
+    (checkout / name).write_text("other")
+    environment.extra(".venv-app", *lists)
+    assert len(calls) == again
+
+
+def test_an_environment_that_several_want_at_once_is_made_once(
+    checkout: Path, calls: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = environment.subprocess.call
+    waiting = threading.Barrier(2)
+
+    def slow(command: list[str]) -> int:
+        threading.Event().wait(0.2)  # long enough for the other to come to the lock
+        return quick(command)
+
+    monkeypatch.setattr(environment.subprocess, "call", slow)
+
+    def want() -> None:
+        waiting.wait()
+        environment.extra(".venv-app", checkout / "app/requirements.txt")
+
+    threads = [threading.Thread(target=want) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert calls == [["-r", str(checkout / "app/requirements.txt")]]
 
 
 @pytest.mark.parametrize("version", [(3, 10, 9), (3, 14, 0)])

@@ -5,7 +5,8 @@ from transmodal.dicom.radiograph import check_radiograph_file, read_radiograph
 from transmodal.dicom.reading import read_series, series_grid, staged
 from transmodal.dicom.series import Series, find_series, resolve
 from transmodal.dicom.validating import read_back, validate_series
-from transmodal.dicom.writing import write_series
+from transmodal.dicom.wrapping import wrap_picture, wrap_volume
+from transmodal.dicom.writing import write_apart, write_series
 
 __all__ = [
     "Series",
@@ -20,5 +21,8 @@ __all__ = [
     "series_grid",
     "staged",
     "validate_series",
+    "wrap_picture",
+    "wrap_volume",
+    "write_apart",
     "write_series",
 ]

@@ -2,7 +2,8 @@
 
 Values are decoded by the source's character set and written in UTF-8; those that break the standard's limits are
 repaired, unless they tell whose image it is. Private attributes are left behind.
-Source: DICOM PS3.3 C.7.1.1 (Patient), C.7.2 (Study), C.7.4.1 (Frame of Reference); limits PS3.5 table 6.2-1.
+Source: DICOM PS3.3 C.7.1.1 (Patient), C.7.2 (Study), C.7.4.1 (Frame of Reference); limits PS3.5 table 6.2-1;
+body parts PS3.16 annex L.
 """
 
 from __future__ import annotations
@@ -35,6 +36,14 @@ OPTIONAL = (
     *("StudyInstanceUID", "StudyDescription", "FrameOfReferenceUID", "BodyPartExamined", "Laterality"),
     *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
 )
+PAIRED = (
+    *("ANKLE", "ARM", "AXILLA", "BREAST", "CALCANEUS", "CALF", "CAROTID", "CHEEK", "CLAVICLE", "CORNEA", "EAR"),
+    *("ELBOW", "EXTREMITY", "EYE", "EYELID", "FEMUR", "FINGER", "FOOT", "FOREARM", "HAND", "HIP", "HUMERUS"),
+    *("KIDNEY", "KNEE", "LEG", "LUNG", "ORBIT", "PAROTID", "PATELLA", "SCAPULA", "SHOULDER", "SUBMANDIBULAR"),
+    *("THIGH", "THUMB", "TMJ", "TOE", "WRIST", "ZYGOMA"),
+)
+"""Body parts of which there are two, so that an image tells which one, though possibly by an empty value."""
+
 LIMITS = {"CS": 16, "SH": 16, "LO": 64, "ST": 1024, "LT": 10240}
 """Characters of the text types that may be shortened."""
 
@@ -64,6 +73,8 @@ def _kept(header: Dataset) -> tuple[Dataset, list[str]]:
                     kept.add(element)
             elif keyword in REQUIRED:
                 setattr(kept, keyword, None)
+        if kept.get("BodyPartExamined") in PAIRED and "Laterality" not in kept:
+            kept.Laterality = None
     return kept, notes
 
 

@@ -5,11 +5,11 @@ Source: DICOM PS3.3 C.7.6.2.1.1 (Image Plane).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
 from transmodal.dicom.grid import LPS_TO_RAS
@@ -17,8 +17,8 @@ from transmodal.dicom.headers import Frame
 
 __all__ = ["as_frames"]
 
-DIRECTIONS = (("P", "I", "R"), ("L", "I", "P"), ("L", "P", "S"))
-"""Where columns, rows and slices run in sagittal, coronal and axial planes; slices along their normal."""
+DIRECTIONS = (((1, 1), (2, -1), (0, -1)), ((0, 1), (2, -1), (1, 1)), ((0, 1), (1, 1), (2, 1)))
+"""Where columns, rows and slices run in sagittal, coronal and axial planes: axis of LPS and sign; along the normal."""
 THICK = 1.5
 """Times that a voxel is longer than wide to be taken for a slice."""
 
@@ -35,14 +35,12 @@ def as_frames(image: Any, affine: Any, file: Path) -> tuple[NDArray[np.float64],
     """
     values, own = np.asarray(image, dtype=np.float64), np.asarray(affine, dtype=np.float64)
     values = values[..., None] if values.ndim == 2 else values
-    found = io_orientation(own)
-    edges = np.linalg.norm(own[:3, :3], axis=0)
+    lps = LPS_TO_RAS @ own
+    edges = np.linalg.norm(lps[:3, :3], axis=0)
+    nearest = _nearest(lps[:3, :3] / edges)
     longest = int(edges.argmax())
     thick = edges[longest] >= THICK * np.sort(edges)[1]
-    turn = ornt_transform(found, axcodes2ornt(DIRECTIONS[int(found[longest, 0]) if thick else 2]))
-    # the turned axes follow the codes' own order, right to superior; columns, rows and slices follow DIRECTIONS
-    turned = apply_orientation(values, turn)
-    lps = LPS_TO_RAS @ own @ inv_ornt_aff(turn, values.shape)
+    turned, lps = _turned(values, lps, nearest, DIRECTIONS[nearest.index(longest) if thick else 2])
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     column, row = lps[:3, 0] / spacing[0], lps[:3, 1] / spacing[1]
     frames = [
@@ -57,3 +55,27 @@ def as_frames(image: Any, affine: Any, file: Path) -> tuple[NDArray[np.float64],
         for number in range(turned.shape[2])
     ]
     return turned, frames
+
+
+def _nearest(directions: NDArray[np.float64]) -> list[int]:
+    """For each axis of LPS the voxel axis that runs along it, each voxel axis once, the clearest first."""
+    left, found = np.abs(directions), [0, 0, 0]
+    for _ in range(3):
+        world, axis = np.unravel_index(left.argmax(), left.shape)
+        found[int(world)] = int(axis)
+        left[world, :] = left[:, axis] = -1
+    return found
+
+
+def _turned(
+    values: NDArray[np.float64], lps: NDArray[np.float64], nearest: list[int], wanted: Sequence[tuple[int, int]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same volume with its axes in the order and directions that are wanted, and its affine."""
+    axes = [nearest[world] for world, _ in wanted]
+    turned, affine = values.transpose(axes), lps[:, [*axes, 3]].copy()
+    for axis, (world, sign) in enumerate(wanted):
+        if affine[world, axis] * sign < 0:
+            affine[:3, 3] += affine[:3, axis] * (turned.shape[axis] - 1)
+            affine[:3, axis] *= -1
+            turned = np.flip(turned, axis)
+    return turned, affine

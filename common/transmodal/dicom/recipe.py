@@ -57,6 +57,7 @@ class Made:
         window: centre and width for display, in physical units.
         step: distance of the slices in mm, of a single one its thickness, which readers take for the distance only from
             here; 0 if that is unknown.
+        apart: whether nothing tells where the source lies among the new images.
     """
 
     modality: str
@@ -70,6 +71,7 @@ class Made:
     rescale: Rescale
     window: tuple[float, float]
     step: float
+    apart: bool = False
 
 
 def synthetic(source: Dataset, frame: Frame, made: Made, instance: int, instance_uid: str) -> Dataset:
@@ -124,7 +126,7 @@ def _derive(dataset: Dataset, source: Dataset, frame: Frame, made: Made) -> None
     origin.ReferencedSOPInstanceUID = source.SOPInstanceUID
     if frame.index is not None:
         origin.ReferencedFrameNumber = frame.index + 1
-    origin.SpatialLocationsPreserved = "YES"
+    origin.SpatialLocationsPreserved = "NO" if made.apart else "YES"
     origin.PurposeOfReferenceCodeSequence = [code("121322")]
     dataset.SourceImageSequence = [origin]
     equipment = Dataset()

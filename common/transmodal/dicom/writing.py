@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from transmodal import __version__
 from transmodal.dicom.grid import grid_of, onto
-from transmodal.dicom.headers import read_header
+from transmodal.dicom.headers import Frame, read_header
+from transmodal.dicom.placing import as_frames
 from transmodal.dicom.reading import frames_in_order
 from transmodal.dicom.recipe import MODALITIES, Made, Rescale, synthetic, text
 from transmodal.dicom.series import Series
 from transmodal.errors import InputError
 
-__all__ = ["write_series"]
+__all__ = ["in_16_bits", "write_apart", "write_series"]
 
 HIGHEST, LOWEST = 32767, -32768
 SOFT_TISSUE = (40.0, 400.0)
@@ -64,14 +65,57 @@ def write_series(
         InputError: on another grid, another modality, values that are not finite or too large for 16 bits, a moment
             that cannot be read, or a folder with other files in it.
     """
-    folder = Path(folder)
+    frames = frames_in_order(source)
+    values = onto(image, affine, grid_of(source.where, frames), source.where)
+    files = {file: read_header(file) for file in source.files}
+    headers = [files[frame.file] for frame in frames]
+    return _write_frames(Path(folder), values, frames, headers, source, modality, provenance)
+
+
+def write_apart(
+    folder: str | Path,
+    image: Any,
+    affine: Any,
+    source: Series,
+    modality: str,
+    provenance: Mapping[str, str],
+) -> list[Path]:
+    """Write a synthetic volume that lies on no grid of its source, such as the CT made of a radiograph.
+
+    It belongs to the patient and the study of its source, and has a frame of reference of its own: nothing tells where
+    the one lies in the other. Slices lie across the longest edge of its voxels if that is much longer, else axially.
+
+    Args:
+        folder, image, affine, modality, provenance: as for :func:`write_series`.
+        source: one image, of any kind.
+    Returns:
+        the files, in the order of the slices along their normal.
+    Raises:
+        InputError: as :func:`write_series`, but of the grid.
+    """
+    header = read_header(source.files[0])
+    for keyword in ("FrameOfReferenceUID", "PositionReferenceIndicator", "PatientPosition", "Laterality"):
+        if keyword in header:
+            del header[keyword]
+    values, frames = as_frames(image, affine, source.files[0])
+    return _write_frames(Path(folder), values, frames, [header] * len(frames), source, modality, provenance, apart=True)
+
+
+def _write_frames(
+    folder: Path,
+    values: NDArray[np.float64],
+    frames: Sequence[Frame],
+    headers: Sequence[Dataset],
+    source: Series,
+    modality: str,
+    provenance: Mapping[str, str],
+    apart: bool = False,
+) -> list[Path]:
+    """Values (columns, rows, slices) as an image for each frame, each derived from the image of its header."""
     if modality not in MODALITIES:
         raise InputError(folder, found=f"the modality {modality!r}", wanted="ct or mr", remedy="name one of the two")
-    frames = frames_in_order(source)
-    grid = grid_of(source.where, frames)
-    stored, rescale = _stored(onto(image, affine, grid, source.where), modality, folder)
-    headers = {file: read_header(file) for file in source.files}
-    when = _moment(provenance.get("created"), headers[frames[0].file], folder)
+    stored, rescale = in_16_bits(values, modality, folder)
+    when = _moment(provenance.get("created"), headers[0], folder)
     identity = _identity(source, modality, provenance, when, stored)
     made = Made(
         modality=modality,
@@ -84,19 +128,20 @@ def write_series(
         provenance=provenance,
         rescale=rescale,
         window=SOFT_TISSUE if modality == "ct" else _window(stored, rescale),
-        step=float(np.linalg.norm(grid[1][:3, 2])) if len(frames) > 1 or any(frames[0].thickness) else 0.0,
+        step=_step(frames),
+        apart=apart,
     )
-    numbers = _numbers([headers[frame.file] for frame in frames])
+    numbers = list(range(1, len(frames) + 1)) if apart else _numbers(headers)
     datasets = []
-    for number, frame, pixels in zip(numbers, frames, np.moveaxis(stored, 2, 0), strict=True):
+    for number, frame, header, pixels in zip(numbers, frames, headers, np.moveaxis(stored, 2, 0), strict=True):
         uid = generate_uid(entropy_srcs=[identity, str(number)])
-        dataset = synthetic(headers[frame.file], frame, made, number, uid)
+        dataset = synthetic(header, frame, made, number, uid)
         dataset.PixelData = np.ascontiguousarray(pixels.T).tobytes()
         datasets.append(dataset)
     return _write(folder, datasets)
 
 
-def _stored(values: NDArray[np.float64], modality: str, where: Path) -> tuple[NDArray[np.int16], Rescale]:
+def in_16_bits(values: NDArray[np.float64], modality: str, where: Path) -> tuple[NDArray[np.int16], Rescale]:
     """Rounded to 16 bits: CT in whole HU from -1024; MR in the finest decimal step that fits, from 0."""
     if not np.isfinite(values).all():
         found, remedy = "values that are NaN or infinite", "set them to the background before writing"
@@ -123,7 +168,14 @@ def _window(stored: NDArray[np.int16], rescale: Rescale) -> tuple[float, float]:
     return round((bottom + top) / 2, 3), round(max(top - bottom, 10 * rescale.slope), 3)
 
 
-def _numbers(headers: list[Dataset]) -> list[int]:
+def _step(frames: Sequence[Frame]) -> float:
+    """Distance of the slices in mm, of a single one its thickness; 0 if that is unknown."""
+    if len(frames) > 1 or any(frames[0].thickness):
+        return float(np.linalg.norm(grid_of(frames[0].file, frames)[1][:3, 2]))
+    return 0.0
+
+
+def _numbers(headers: Sequence[Dataset]) -> list[int]:
     """From 1, in the order that the source numbers its images, for the next viewer scrolls as the last one did."""
     own = [int(header.get("InstanceNumber", 0) or 0) for header in headers]
     order = np.argsort(own, kind="stable") if len(set(own)) == len(own) else np.arange(len(own))

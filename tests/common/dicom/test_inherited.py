@@ -56,6 +56,12 @@ def test_what_must_be_present_is_there_though_empty() -> None:
         assert not kept.get(name)
 
 
+def test_of_a_body_part_with_two_sides_the_side_is_there_though_empty() -> None:
+    assert inherited(header(BodyPartExamined="EXTREMITY"))["Laterality"].is_empty
+    assert inherited(header(BodyPartExamined="EXTREMITY", Laterality="L")).Laterality == "L"
+    assert "Laterality" not in inherited(header(BodyPartExamined="ABDOMEN"))
+
+
 @pytest.mark.parametrize(
     ("charset", "name"),
     [("ISO_IR 100", "Müller^Jörg"), ("ISO_IR 144", "Иванов"), ("ISO_IR 192", "山田^太郎"), ("GB18030", "王^小东")],
