@@ -19,6 +19,7 @@ from importing.layers import Layers
 from tests.bundles.tiny import TINY
 from tests.packaging.tiny import shrink
 from tests.parity.fill import fill
+from tests.tools.releasing.house import record_of
 from tests.tools.translating.scans import ct_values, mr_values, write_dicom, write_picture, write_volume
 from transmodal.checkpoints import save_weights
 
@@ -209,6 +210,22 @@ def test_an_input_without_images_is_refused(run: Run, tmp_path: Path) -> None:
 
 def test_libraries_do_not_talk_between_the_lines(run: Run, mixed: Path) -> None:
     assert "WARNING" not in run(f"{mixed / 'good.nii.gz'}")
+
+
+def test_the_classifier_is_the_bundles_own_or_else_the_one_that_comes_with_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "bundles" / "ct_mr_modality_classification" / "models" / "model.pt"
+    came = tmp_path / "weights" / "ct_mr_modality_classification" / "model.pt"
+    monkeypatch.setattr(translate, "CLASSIFIER", own)
+    assert translate._classifier(None) is None
+    came.parent.mkdir(parents=True)
+    came.write_bytes(b"weights")
+    came.with_name("weights.json").write_text(json.dumps(record_of(came, came.parent.name)))
+    assert translate._classifier(None) == came
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"own")
+    assert translate._classifier(None) == own
 
 
 def test_the_help_tells_every_option(capfd: pytest.CaptureFixture[str]) -> None:

@@ -87,7 +87,7 @@ def wrap_picture(folder: Path, picture: Any, name: str, when: datetime | None = 
     uids = _uids(grey, name, "xray")
     dataset = _dataset(uids, "OT", name, 1, when or datetime.now())
     dataset.SOPClassUID, dataset.ConversionType = SecondaryCaptureImageStorage, "WSD"
-    dataset.ImageType, dataset.Laterality, dataset.PatientOrientation = ["DERIVED", "SECONDARY"], None, ["L", "F"]
+    dataset.ImageType, dataset.PatientOrientation = ["DERIVED", "SECONDARY"], ["L", "F"]
     _put(dataset, grey, signed=False)
     folder.mkdir(parents=True, exist_ok=True)
     _save(dataset, folder / "000001.dcm")
@@ -107,7 +107,7 @@ def _dataset(uids: dict[str, str], modality: str, name: str, number: int, when: 
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.PatientName, dataset.PatientID = PATIENT, f"FILE-{uids['study'][-12:]}"
     dataset.PatientBirthDate = dataset.PatientSex = dataset.ReferringPhysicianName = None
-    dataset.StudyID = dataset.AccessionNumber = dataset.PatientPosition = None
+    dataset.StudyID = dataset.AccessionNumber = dataset.PatientPosition = dataset.Laterality = None
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uids["study"], uids["series"]
     dataset.SOPInstanceUID = generate_uid(entropy_srcs=[uids["image"], str(number)])
     dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = when.strftime("%Y%m%d")

@@ -94,7 +94,7 @@ def write_apart(
         InputError: as :func:`write_series`, but of the grid.
     """
     header = read_header(source.files[0])
-    for keyword in ("FrameOfReferenceUID", "PositionReferenceIndicator", "PatientPosition", "Laterality"):
+    for keyword in ("FrameOfReferenceUID", "PositionReferenceIndicator", "PatientPosition"):
         if keyword in header:
             del header[keyword]
     values, frames = as_frames(image, affine, source.files[0])

@@ -14,6 +14,7 @@ from xray2ctpa_bundle.inferer import RadiographSampling
 from xray2ctpa_bundle.networks import XRayToCT
 
 from transmodal.errors import InputError
+from transmodal.inferers import ProgressInferer
 from transmodal.schedulers import (
     CosineDiffusion,
     DDIMSampler,
@@ -251,3 +252,12 @@ def test_what_is_no_radiograph_is_refused(shape: tuple[int, ...]) -> None:
 def test_arguments_that_cannot_be_meant_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=f"RadiographSampling, {message}"):
         RadiographSampling(FLOW, **arguments)
+
+
+@pytest.mark.parametrize(("guidance", "calls"), [(1.0, 3), (0.0, 3), (2.0, 6)])
+@pytest.mark.parametrize("num_samples", [1, 2])
+def test_the_calls_of_the_denoiser_are_known_beforehand(guidance: float, num_samples: int, calls: int) -> None:
+    told: list[tuple[int, int]] = []
+    inferer = RadiographSampling(FLOW, num_samples=num_samples, guidance=guidance)
+    ProgressInferer(inferer, lambda made, total: told.append((made, total)))(radiographs(), network())
+    assert told == [(made, calls * num_samples) for made in range(calls * num_samples + 1)]

@@ -16,7 +16,7 @@ from monai.data import MetaTensor
 from torch import Tensor, nn
 
 from transmodal.errors import InputError
-from transmodal.inferers import NoisePredictionInferer, SliceWiseInferer
+from transmodal.inferers import NoisePredictionInferer, ProgressInferer, SliceWiseInferer
 from transmodal.schedulers import ConditionStartSampler, DDIMSampler, GaussianDiffusion, ReverseSampler
 
 DIFFUSION = GaussianDiffusion()
@@ -368,3 +368,30 @@ def test_the_reconstruction_is_the_autoencoders(slab: int | None) -> None:
 def test_a_slab_of_the_reconstruction_that_is_no_number_is_refused() -> None:
     with pytest.raises(InputError, match="Reconstruction, slab: found '4'"):
         Reconstruction("4")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        VolumeStage(FEW),
+        VolumeStage(LEGACY, num_samples=2, channel_batch=2),
+        VolumeStage(FEW, num_samples=2, latent_window=[2, 2, 3]),
+        VolumeStage(FEW, latent_window=[2, 9, 9], channel_batch=2),
+        VolumeStage(FEW, latent_window=[9, 9, 9]),
+        Chain([SliceWiseInferer(NoisePredictionInferer(FEW), axis=0, batch_size=4), VolumeStage(FEW)]),
+    ],
+    ids=["stage", "samples", "windows", "one axis", "window of all", "chain"],
+)
+@jointly
+def test_the_calls_of_the_network_are_known_beforehand(stage: VolumeStage | Chain, joint: bool) -> None:
+    told: list[tuple[int, int]] = []
+    ProgressInferer(stage, lambda made, total: told.append((made, total)))(volume(2, 1, 9, 14, 11), networks(joint))
+    total = told[0][1]
+    assert told == [(made, total) for made in range(total + 1)]
+
+
+def test_of_a_picture_only_the_calls_of_the_slice_stage_are_told() -> None:
+    told: list[tuple[int, int]] = []
+    chain = Chain([SliceWiseInferer(NoisePredictionInferer(FEW)), VolumeStage(FEW)])
+    ProgressInferer(chain, lambda made, total: told.append((made, total)))(volume(2, 1, 8, 8), networks())
+    assert told[-1] == (3, 3)

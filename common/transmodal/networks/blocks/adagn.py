@@ -73,7 +73,7 @@ class AdaptiveGroupNorm(nn.Module):
         gamma, beta = self.style(style).float().chunk(2, dim=1)
         batch, joined = features.shape[0], features.float()
         in_a_row = features.is_contiguous()
-        if not torch.jit.is_scripting():
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
             in_a_row = in_a_row and not torch.compiler.is_exporting()  # which would make the batch a constant
         if batch > 1 and not in_a_row:
             normed = F.group_norm(joined, self.num_groups, eps=self.eps)

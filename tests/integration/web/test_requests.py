@@ -1,0 +1,117 @@
+"""Ways into the page, and what it says where something is in the way."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.integration.web.conftest import RADIOGRAPH, VOLUME, WITHOUT_WEIGHTS, Opener
+from tests.integration.web.scans import write_mr, write_radiograph
+from tests.tools.translating.scans import mr_values, write_dicom
+
+NAMES = """() => [...document.querySelectorAll("input, select, button, a, canvas, img")]
+    .filter((one) => one.checkVisibility({visibilityProperty: true}))
+    .filter((one) => {
+        const label = one.labels && [...one.labels].map((each) => each.innerText).join(" ").trim();
+        return !(label || one.getAttribute("aria-label") || one.innerText || one.hasAttribute("alt"));
+    })
+    .map((one) => one.outerHTML)"""
+
+
+def test_a_dicom_folder_is_taken_as_one_series(page: Page, tmp_path: Path) -> None:
+    folder = write_dicom(tmp_path / "series", mr_values((24, 26, 9)), Modality="MR")
+    page.set_input_files("#folder", folder)
+    expect(page.locator("#upload-facts")).to_contain_text("MR, 24 × 26 × 9, 2 × 2 × 3 mm, DICOM")
+    page.locator("#source-canvas[data-loaded]").wait_for()
+
+
+def test_a_file_can_be_dropped(page: Page, tmp_path: Path) -> None:
+    content = base64.b64encode(write_mr(tmp_path / "mr.nii.gz").read_bytes()).decode()
+    page.evaluate(
+        """(content) => {
+            const transfer = new DataTransfer();
+            const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+            transfer.items.add(new File([bytes], "mr.nii.gz"));
+            const event = new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true});
+            document.getElementById("drop").dispatchEvent(event);
+        }""",
+        content,
+    )
+    expect(page.locator("#upload-name")).to_have_text("mr.nii.gz")
+
+
+def test_a_malformed_file_is_refused_in_words(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "mr.nii.gz").write_bytes(b"this is no image")
+    page.set_input_files("#files", tmp_path / "mr.nii.gz")
+    expect(page.get_by_role("alert")).to_contain_text("mr.nii.gz")
+    expect(page.get_by_role("alert")).to_contain_text("What to do")
+    expect(page.get_by_role("button", name="Translate")).to_be_disabled()
+
+
+def test_a_cancelled_translation_can_be_asked_for_again(page: Page, tmp_path: Path) -> None:
+    page.select_option("#bundle", VOLUME)
+    page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz", (64, 64, 48)))
+    page.get_by_label("Samples").fill("16")
+    page.locator("#translate:enabled").click()
+    page.locator("#steps", has_text="Step").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("alert")).to_contain_text("Cancelled")
+    expect(page.locator("#progress")).to_be_hidden()
+    expect(page.get_by_role("button", name="Translate")).to_be_enabled()
+    expect(page.locator("#result-pane")).to_be_hidden()
+
+
+def test_a_bundle_without_weights_says_so(page: Page) -> None:
+    page.select_option("#bundle", WITHOUT_WEIGHTS)
+    expect(page.locator("#why-not")).to_contain_text("weights")
+    expect(page.locator("#hindrance")).to_have_text("This model has no weights yet.")
+    expect(page.get_by_role("button", name="Translate")).to_be_disabled()
+
+
+def test_an_option_out_of_its_bounds_cannot_be_sent(page: Page, tmp_path: Path) -> None:
+    page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz"))
+    page.locator("#translate:enabled").wait_for()
+    for text in ("0", "17", "2.5", ""):
+        page.get_by_label("Samples").fill(text)
+        expect(page.locator("#hindrance")).to_contain_text("from 1 to 16")
+        expect(page.get_by_role("button", name="Translate")).to_be_disabled()
+
+
+def test_the_direction_follows_the_modality_of_the_upload(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("radio", name="CT → MR").check()
+    page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz"))
+    expect(page.get_by_role("radio", name="MR → CT")).to_be_checked()
+
+
+def test_removed_uploads_are_gone_from_page_and_server(page: Page, tmp_path: Path) -> None:
+    with page.expect_response("**/api/uploads") as waiting:
+        page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz"))
+    upload = waiting.value.json()["upload"]
+    page.locator("#source-canvas[data-loaded]").wait_for()
+    with page.expect_response(f"**/api/uploads/{upload}"):
+        page.get_by_role("button", name="Remove").click()
+    expect(page.locator("#viewer")).to_be_hidden()
+    assert page.request.get(f"{page.url.partition('#')[0]}api/uploads/{upload}").status == 404
+
+
+def test_a_radiograph_opens_its_own_page(page: Page, tmp_path: Path) -> None:
+    page.set_input_files("#files", write_radiograph(tmp_path / "chest.png"))
+    expect(page.locator("nav [aria-current=page]")).to_have_text("X-ray → CT")
+    expect(page.locator("#bundle")).to_have_value(RADIOGRAPH)
+    expect(page.locator("#radiograph")).to_be_visible()
+
+
+def test_everything_that_can_be_used_has_a_name(page: Page, tmp_path: Path) -> None:
+    page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz"))
+    page.locator("#source-canvas[data-loaded]").wait_for()
+    assert page.evaluate(NAMES) == []
+
+
+def test_a_narrow_screen_needs_no_scrolling_sideways(opener: Opener, tmp_path: Path) -> None:
+    page = opener(width=390, height=800)
+    page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz"))
+    page.locator("#source-canvas[data-loaded]").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.context.close()

@@ -1,0 +1,70 @@
+"""Starting MONAI Label: what is run, with which variables, and what is told before anything is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import label
+
+
+def test_the_command_is_that_of_monai_label_on_this_machine_alone(tmp_path: Path) -> None:
+    command = label.server_command(Path("/py"), tmp_path / "bundles", tmp_path / "studies")
+    assert command[:4] == ["/py", "-m", "monailabel.main", "start_server"]
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert command[command.index("--app") + 1] == str(label.APP)
+    assert command[command.index("--conf") :] == ["--conf", "bundles", str(tmp_path / "bundles")]
+
+
+def test_the_stand_ins_come_before_what_is_on_the_path() -> None:
+    paths = label.server_environment({"PYTHONPATH": "/mine", "HOME": "/home"})
+    assert paths["PYTHONPATH"].split(os.pathsep) == [*map(str, label.STAND_INS), "/mine"]
+    assert paths["HOME"] == "/home"
+    assert label.server_environment({})["PYTHONPATH"].split(os.pathsep) == [*map(str, label.STAND_INS)]
+
+
+def test_the_stand_ins_are_there() -> None:
+    assert (label.STAND_INS[0] / "torchvision" / "utils.py").is_file()
+    assert (label.STAND_INS[1] / "pydicom_seg.py").is_file()
+
+
+def test_studies_may_be_in_the_format_of_synthrad_unless_the_caller_says_which() -> None:
+    key = "MONAI_LABEL_DATASTORE_FILE_EXT"
+    assert "*.mha" in json.loads(label.server_environment({})[key])
+    assert label.server_environment({key: '["*.nii"]'})[key] == '["*.nii"]'
+
+
+@pytest.mark.parametrize("missing", ["bundles", "studies"])
+def test_a_folder_that_is_not_there_is_told_before_anything_is_installed(tmp_path: Path, missing: str) -> None:
+    folders = {"bundles": tmp_path, "studies": tmp_path, missing: tmp_path / "absent"}
+    arguments = [part for name, folder in folders.items() for part in (f"--{name}", str(folder))]
+    with pytest.raises(SystemExit, match=f"--{missing} .*absent: found no such folder"):
+        label.main(arguments)
+
+
+def test_a_python_without_the_older_numpy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    with pytest.raises(SystemExit, match=r"Python 3\.13 found; wanted 3\.11 or 3\.12"):
+        label.main(["--bundles", str(tmp_path), "--studies", str(tmp_path)])
+
+
+def test_what_it_does_not_know_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(label, "python", lambda: Path("/py"))
+    monkeypatch.setattr(os, "execve", lambda program, arguments, variables: ran.append(arguments))
+    monkeypatch.chdir(tmp_path)
+    label.main(["--bundles", ".", "--studies", ".", "--models", "one", "--app", ".", "--verbose", "WARNING"])
+    assert ran[0][-5:] == ["--conf", "models", "one", "--verbose", "WARNING"]
+
+
+def test_help_needs_no_environment(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", str(root / "tools" / "label.py"), "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    assert "not for diagnosis" in done.stdout

@@ -1,0 +1,116 @@
+"""Functions in processes of their own: answers, errors, crashes, and an end at any moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from transmodal.errors import InputError
+from webpage.processes import Ended, Work
+
+HERE = "tests.tools.webpage.test_processes"
+
+
+def work(name: str, scratch: Path, **arguments: object) -> Work:
+    return Work(f"{HERE}:{name}", arguments, scratch)
+
+
+def doubled(value: int) -> dict[str, int]:
+    return {"value": 2 * value}
+
+
+def refusing() -> None:
+    raise InputError("the scan", found="nothing", wanted="something", remedy="look again")
+
+
+def broken() -> None:
+    raise RuntimeError("cannot go on\nbecause")
+
+
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def sleeping(pids: str) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path(pids).write_text(f"{os.getpid()} {child.pid}", encoding="utf-8")
+    time.sleep(600)
+
+
+def where_temporary_files_go() -> str:
+    return tempfile.gettempdir()
+
+
+def printing() -> str:
+    print("to nobody")
+    return "done"
+
+
+def test_an_answer_comes_back(tmp_path: Path) -> None:
+    assert work("doubled", tmp_path, value=21).answer() == {"value": 42}
+
+
+def test_an_input_error_comes_back_in_its_parts(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the scan: found nothing; wanted something") as error:
+        work("refusing", tmp_path).answer()
+    assert error.value.remedy == "look again"
+
+
+def test_any_other_error_is_told_on_one_line(tmp_path: Path) -> None:
+    with pytest.raises(Ended, match=r"^RuntimeError: cannot go on$"):
+        work("broken", tmp_path).answer()
+
+
+def test_a_crash_is_told_by_its_signal(tmp_path: Path) -> None:
+    with pytest.raises(Ended, match="SIGSEGV"):
+        work("killed", tmp_path).answer()
+
+
+def test_a_process_that_takes_too_long_ends_with_all_that_it_began(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    running = work("sleeping", tmp_path, pids=str(pids))
+    _wait_for(pids.is_file)
+    with pytest.raises(Ended, match=r"it took more than 0\.1 seconds"):
+        running.answer(0.1)
+    _wait_for(lambda: not any(map(_runs, pids.read_text(encoding="utf-8").split())))
+
+
+def test_killing_is_told_as_the_end(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    running = work("sleeping", tmp_path, pids=str(pids))
+    _wait_for(pids.is_file)
+    running.kill()
+    running.kill()  # once more does no harm
+    with pytest.raises(Ended, match="SIGKILL"):
+        running.answer()
+
+
+def test_temporary_files_go_where_the_work_does(tmp_path: Path) -> None:
+    assert work("where_temporary_files_go", tmp_path).answer() == str(tmp_path)
+
+
+def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert work("printing", tmp_path).answer() == "done"
+    assert "to nobody" not in capfd.readouterr().out
+
+
+def _wait_for(condition: object, patience: float = 30.0) -> None:
+    end = time.monotonic() + patience
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def _runs(pid: str) -> bool:
+    try:
+        return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,1 @@
+"""From the networks of a bundle to files that run without their code."""

@@ -1,0 +1,89 @@
+"""Serve packed bundles by MONAI Label: ``python3 tools/label.py --bundles DIR --studies DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import environment
+
+APP = environment.ROOT / "tools" / "monailabel_app"
+FOLDER = ".venv-label"
+STAND_INS = [APP / "stand_ins" / name for name in ("torchvision", "pydicom_seg")]
+"""Folders to import from what MONAI Label imports and its environment has not; see the app's README."""
+FORMATS = ["*.nii.gz", "*.nii", "*.mha", "*.nrrd", "*.png", "*.jpg"]
+OLDEST, NEWEST = (3, 11), (3, 12)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make MONAI Label's environment where it is missing, and become its server."""
+    options, others = parser().parse_known_args(arguments)
+    if fault := _fault(options):
+        sys.exit(fault)
+    command = server_command(python(), options.bundles, options.studies, options.host, options.port, options.app)
+    if options.models:
+        command += ["--conf", "models", options.models]
+    os.chdir(options.app)  # a .env file of the caller's folder is not for the server
+    os.execve(command[0], [*command, *others], server_environment(os.environ))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options; what is not among them is handed on to ``monailabel start_server``."""
+    parser = argparse.ArgumentParser(
+        description="Serve packed bundles by MONAI Label, offline. Other options are those of monailabel start_server.",
+        epilog="Nobody has to log in, and whoever reaches the server can read the files it can: other hosts than "
+        "127.0.0.1 are for closed networks. Synthetic images are not for diagnosis.",
+    )
+    parser.add_argument("--bundles", required=True, type=Path, help="folder of bundles, as folders or zips of pack.py")
+    parser.add_argument("--studies", required=True, type=Path, help="folder of the images that clients ask for by name")
+    parser.add_argument("--models", default="", help="serve only these bundles: names with commas between")
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve at (%(default)s)")
+    parser.add_argument("--port", default=8000, type=int, help="port to serve at (%(default)s)")
+    parser.add_argument("--app", default=APP, type=Path, help="copy of tools/monailabel_app, which keeps logs and zips")
+    return parser
+
+
+def python() -> Path:
+    """The interpreter of MONAI Label's environment, made where it is missing."""
+    return environment.extra(FOLDER, APP / "requirements.txt", APP / "requirements-no-deps.txt")
+
+
+def server_command(
+    python: Path, bundles: Path, studies: Path, host: str = "127.0.0.1", port: int = 8000, app: Path = APP
+) -> list[str]:
+    """What starts the server: ``monailabel start_server``, without the shell script in front of it."""
+    command = [str(python), "-m", "monailabel.main", "start_server", "--app", str(app.resolve())]
+    command += ["--studies", str(studies.resolve()), "--host", host, "--port", str(port)]
+    return [*command, "--conf", "bundles", str(bundles.resolve())]
+
+
+def server_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """The server's variables: those given, with the stand-ins importable and .mha among the formats of studies."""
+    paths = [*map(str, STAND_INS), given.get("PYTHONPATH", "")]
+    return {
+        "MONAI_LABEL_DATASTORE_FILE_EXT": json.dumps(FORMATS),
+        **given,
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+    }
+
+
+def _fault(options: argparse.Namespace) -> str | None:
+    """Why the server cannot be started, if so."""
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        found = ".".join(map(str, sys.version_info[:2]))
+        return (
+            f"Python {found} found; wanted 3.11 or 3.12, which MONAI Label 0.8.5 runs on: its numpy < 2 has no later."
+        )
+    for name in ("bundles", "studies", "app"):
+        folder = getattr(options, name)
+        if not folder.is_dir():
+            return f"--{name} {folder}: found no such folder; wanted an existing one."
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the app is made of: the bundles of a folder, their options, inference, training, and an orderly end."""

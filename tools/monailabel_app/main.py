@@ -1,0 +1,60 @@
+"""MONAI Label app that serves every packed bundle of a folder, offline: one image goes in, its translation comes out.
+
+MONAI Label finds the class below by its base class; `tools/label.py` starts a server with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from lib import privacy, stopping
+from lib.bundles import chosen, find_bundles
+from lib.infer import BundleTranslation
+from lib.train import BundleTraining
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.train import TrainTask
+
+logger = logging.getLogger(__name__)
+
+
+class TranslationApp(MONAILabelApp):
+    """Every bundle of ``--conf bundles DIR`` under its own name, all or those of ``--conf models NAME,NAME``.
+
+    Args:
+        app_dir: this folder; zips are unpacked into its ``model`` folder.
+        studies: folder or DICOMweb address of the images.
+        conf: what ``--conf`` said.
+    Raises:
+        ValueError: if the folder or a bundle in it cannot be served; InputError, one too, if weights do not fit.
+    """
+
+    def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
+        found = find_bundles(conf.get("bundles", ""), unpacked=Path(app_dir) / "model")
+        self.bundles = chosen(found, conf.get("models", ""))
+        privacy.keep_to_ourselves()
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=dict(conf),
+            name="Image translation",
+            description="Synthetic images, not for diagnosis: research only",
+        )
+
+    def init_infers(self) -> dict[str, InferTask]:
+        """A task for each bundle; its weights are checked now, not at the first request."""
+        return {name: BundleTranslation(bundle, self.conf) for name, bundle in self.bundles.items()}
+
+    def init_trainers(self) -> dict[str, TrainTask]:
+        """A training for each bundle that has one."""
+        tasks = {name: BundleTraining(str(bundle), self.conf) for name, bundle in self.bundles.items()}
+        return {name: task for name, task in tasks.items() if task.is_valid()}
+
+    def server_mode(self, mode: bool) -> None:
+        """Called once the server runs, and not in the processes that train."""
+        super().server_mode(mode)
+        if mode:
+            stopping.stop_children_too()
+        logger.info("Serving %s", ", ".join(self.bundles))

@@ -1,0 +1,97 @@
+"""What a result becomes before it is handed out: marked in each of its files, as DICOM too, and whole in its record."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from translating import provenance
+from translating.inputs import MODALITY_OF
+from transmodal.data import deviation_of
+from transmodal.dicom import Series, find_series, validate_series, wrap_picture, wrap_volume, write_apart, write_series
+from webpage.display import read_volume
+from webpage.settings import NOTICE
+
+__all__ = ["complete"]
+
+FOLDER, SOURCE = "dicom", "source"
+PLAIN = NOTICE.replace("–", "-")
+DESCRIPTION = slice(148, 228)
+"""The bytes of ``descrip`` in a NIfTI-1 header."""
+
+
+def complete(made: Path, files: Path, views: Path, job: Mapping[str, Any], upload: Mapping[str, Any]) -> None:
+    """Mark the images of a result, write its DICOM series if it has none yet, and the record anew.
+
+    Args:
+        made: folder of the case, which holds ``<target>.nii.gz`` and the record.
+        files, views: folders of what was uploaded, and of what is shown of it.
+        job: source and target.
+        upload: what the preflight found.
+    """
+    record = json.loads((made / provenance.FILE).read_text(encoding="utf-8"))
+    volume = made / f"{job['target']}.nii.gz"
+    for path in (volume, deviation_of(volume)):
+        if path.is_file():
+            _mark_volume(path)
+    if (made / "drr.png").is_file():
+        _mark_picture(made / "drr.png")
+    if not (made / FOLDER).is_dir():
+        _write_dicom(volume, files, views, job, upload, record)
+    (made / provenance.FILE).unlink()  # it lists all other files
+    provenance.write(made, {**record, "input": upload["name"], "notice": NOTICE})
+
+
+def _write_dicom(
+    volume: Path,
+    files: Path,
+    views: Path,
+    job: Mapping[str, Any],
+    upload: Mapping[str, Any],
+    record: Mapping[str, Any],
+) -> None:
+    """The volume as a series that names its source, which is written beside where it was no DICOM."""
+    made, modality = volume.parent, MODALITY_OF[job["target"]]
+    values, affine = read_volume(volume)
+    told = provenance.for_dicom(record, record["warnings"])
+    folder, image = made / FOLDER / job["target"], values.astype(np.float32)
+    if upload["kind"] == "radiograph":
+        write_apart(folder, image, affine, _radiograph(made, files, upload), modality, told)
+    else:
+        source = MODALITY_OF[job["source"].partition("+")[0]]
+        shown, grid = read_volume(views / upload["files"]["source"])
+        series = wrap_volume(made / FOLDER / SOURCE, shown.astype(np.float32), grid, source, upload["name"])
+        write_series(folder, image, affine, series, modality, told)
+    validate_series(folder, image, affine, modality)
+
+
+def _radiograph(made: Path, files: Path, upload: Mapping[str, Any]) -> Series:
+    """The radiograph as it came, or its picture as DICOM."""
+    if upload["dicom"]:
+        return find_series(files / upload["paths"]["image"])[0]
+    picture = np.asarray(Image.open(made / "radiograph.png"))
+    return wrap_picture(made / FOLDER / SOURCE, picture, upload["name"])
+
+
+def _mark_volume(path: Path) -> None:
+    """Say in the header of a NIfTI file what it is; its voxels stay as they are."""
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[DESCRIPTION] = PLAIN.encode("ascii").ljust(80, b"\0")
+    path.write_bytes(gzip.compress(bytes(content), compresslevel=1, mtime=0))
+
+
+def _mark_picture(path: Path) -> None:
+    """Write at the foot of a picture in grey what it is."""
+    with Image.open(path) as opened:
+        picture = opened.convert("L")
+    draw = ImageDraw.Draw(picture)
+    size = max(8, picture.width // 22)
+    place = (picture.width / 2, picture.height - 2)
+    draw.text(place, PLAIN, 255, anchor="mb", font_size=size, stroke_width=1, stroke_fill=0)
+    picture.save(path)

@@ -1,0 +1,136 @@
+"""Work that may crash, hang or fill the memory, in processes that can be ended at any moment.
+
+Processes are forked from one that has read the libraries and nothing else, so each begins at once and shares no state.
+What comes back is JSON: nothing that a broken process sends is executed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from transmodal.errors import InputError
+
+__all__ = ["Ended", "Work"]
+
+LIBRARIES = ["monai.bundle", "monai.engines", "transmodal.transforms", "transmodal.inferers", "matplotlib.figure"]
+"""What every process needs and takes seconds to read."""
+METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+GRACE = 5.0
+
+
+class Ended(Exception):
+    """A process that ended without an answer: killed, crashed or out of time."""
+
+
+class Work:
+    """A call of a function in a process of its own.
+
+    Args:
+        function: ``module:name`` of it; read in that process alone.
+        arguments: that JSON can hold.
+        scratch: folder for its temporary files.
+    """
+
+    def __init__(self, function: str, arguments: dict[str, Any], scratch: Path) -> None:
+        context: Any = multiprocessing.get_context(METHOD)
+        context.set_forkserver_preload(LIBRARIES)  # counts for the first process alone
+        self._answer, theirs = context.Pipe(duplex=False)
+        self._process = context.Process(target=_call, args=(theirs, function, arguments, str(scratch)), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def answer(self, timeout: float | None = None) -> Any:
+        """What the function returned; the process is gone afterwards.
+
+        Args:
+            timeout: seconds after which it is ended; None for no end.
+        Raises:
+            InputError: what the function raised.
+            Ended: if it ended without an answer, with what is known of the reason.
+        """
+        try:
+            if not wait([self._answer, self._process.sentinel], timeout):
+                raise Ended(f"it took more than {timeout:g} seconds")
+            told = json.loads(self._answer.recv_bytes()) if self._answer.poll() else None
+        except EOFError:
+            told = None
+        finally:
+            self.kill()
+        if told is None:
+            raise Ended(_reason(self._process.exitcode))
+        if "error" in told:
+            raise InputError(**told["error"])
+        if "fault" in told:
+            raise Ended(told["fault"])
+        return told["result"]
+
+    def kill(self) -> None:
+        """End the process and all that it began, whatever it does."""
+        if self._process.is_alive():
+            _kill_group(self._process.pid)
+            self._process.join(GRACE)
+        self._process.join(0)
+
+
+def _kill_group(pid: int) -> None:
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):  # it may have no group of its own yet
+            os.killpg(pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+
+
+def _reason(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        return f"its process was ended by {name}" + (": the memory may be full" if name == "SIGKILL" else "")
+    return f"its process ended with status {exitcode}"
+
+
+def _call(answer: Connection, function: str, arguments: dict[str, Any], scratch: str) -> None:
+    """In the new process: call the function, and send what it returns or raises."""
+    _settle(scratch)
+    module, _, name = function.partition(":")
+    try:
+        told: dict[str, Any] = {"result": getattr(importlib.import_module(module), name)(**arguments)}
+    except InputError as error:
+        told = {"error": {key: getattr(error, key) for key in ("where", "found", "wanted", "remedy")}}
+    except BaseException as error:
+        traceback.print_exc(file=sys.__stderr__)
+        told = {"fault": f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]}
+    answer.send_bytes(json.dumps(told, default=str).encode())
+    answer.close()
+
+
+def _settle(scratch: str) -> None:
+    """A group of its own, which ends with the server; temporary files where they go with the work; no output."""
+    tempfile.tempdir = scratch
+    sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+    tqdm.set_lock(threading.RLock())  # one for several processes would be left behind by each that is ended
+    if hasattr(os, "setsid"):
+        os.setsid()
+        import resource  # where there are sessions there are limits
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    _kill_group(os.getpid())
