@@ -99,6 +99,16 @@ def _script(model: Model, network: nn.Module, path: Path) -> Written:
     return Written(path, time.monotonic() - start)
 
 
+def _model(bundle: str, overlays: Sequence[str], ckpt_path: str | None, ids: dict[str, Any]) -> Model:
+    """The bundle with its weights; a network may depend on what it translates, so that may be given here."""
+    direction = {key: ids[key] for key in ("source", "target") if key in ids}
+    others = {key: value for key, value in ids.items() if key not in direction}
+    model = model_of(bundle, overlays, ckpt_path, others)
+    layers = Layers(model.bundle, model.layers.overlays, {**model.layers.ids, **direction})
+    layers.check_ids()
+    return Model(layers, model.weights)
+
+
 def _fresh(layers: Layers) -> Layers:
     """The same layers with a parser of their own, which has not made the network with the weights."""
     return Layers(layers.bundle, layers.overlays, layers.ids)
@@ -137,7 +147,7 @@ def main(
                 wanted=", ".join(FORMATS),
                 remedy="write --format onnx,pt2",
             )
-        model = model_of(bundle, (*map(str, options.listed(config)), OVERLAY), ckpt_path, ids)
+        model = _model(bundle, (*map(str, options.listed(config)), OVERLAY), ckpt_path, ids)
         for written in export(model, model.bundle.root / "models" if output is None else Path(str(output)), formats):
             print(written, flush=True)
     except InputError as error:

@@ -49,3 +49,8 @@ def test_a_network_that_torchscript_cannot_take_is_told_in_one_error(
         export.main(BUNDLE, str(tmp_path), "torchscript")
     assert capsys.readouterr().out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_network_translates_may_be_given_where_it_depends_on_it() -> None:
+    model = export._model("brain_mri_mudiff_synthesis", (export.OVERLAY,), None, {"target": "flair"})
+    assert model.layers.parser.get_parsed_content("target") == "flair"
