@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from transmodal.dicom.grid import LPS_TO_RAS
 from transmodal.dicom.headers import Frame
+from transmodal.dicom.stacks import check_stack
+from transmodal.errors import InputError
 
-__all__ = ["as_frames"]
+__all__ = ["as_frames", "as_numbers"]
 
 DIRECTIONS = (((1, 1), (2, -1), (0, -1)), ((0, 1), (2, -1), (1, 1)), ((0, 1), (1, 1), (2, 1)))
 """Where columns, rows and slices run in sagittal, coronal and axial planes: axis of LPS and sign; along the normal."""
@@ -32,16 +34,19 @@ def as_frames(image: Any, affine: Any, file: Path) -> tuple[NDArray[np.float64],
         file: that the frames name as theirs.
     Returns:
         Values as (columns, rows, slices), and where each slice lies.
+    Raises:
+        InputError: for an image of other axes or of colours, or an affine that is singular or sheared.
     """
-    values, own = np.asarray(image, dtype=np.float64), np.asarray(affine, dtype=np.float64)
+    values = as_numbers(image, (2, 3), file)
     values = values[..., None] if values.ndim == 2 else values
-    lps = LPS_TO_RAS @ own
+    lps = LPS_TO_RAS @ _invertible(affine, file)
     edges = np.linalg.norm(lps[:3, :3], axis=0)
     nearest = _nearest(lps[:3, :3] / edges)
     longest = int(edges.argmax())
     thick = edges[longest] >= THICK * np.sort(edges)[1]
     turned, lps = _turned(values, lps, nearest, DIRECTIONS[nearest.index(longest) if thick else 2])
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    _check_right_angles(lps[:3, :3] / spacing, spacing, turned.shape, file)
     column, row = lps[:3, 0] / spacing[0], lps[:3, 1] / spacing[1]
     frames = [
         Frame(
@@ -54,7 +59,49 @@ def as_frames(image: Any, affine: Any, file: Path) -> tuple[NDArray[np.float64],
         )
         for number in range(turned.shape[2])
     ]
+    if len(frames) > 1:
+        check_stack(file, frames)
     return turned, frames
+
+
+def as_numbers(image: Any, axes: Sequence[int], where: str | Path) -> NDArray[np.float64]:
+    """One real number per pixel, along one of these numbers of axes; anything else is an ``InputError``."""
+    given = np.asarray(image)
+    if given.ndim not in axes or given.dtype.kind not in "biuf" or not given.size:
+        raise InputError(
+            where,
+            found=f"an array of {given.shape}, {given.dtype}",
+            wanted=f"one grey value per pixel along {' or '.join(map(str, axes))} axes",
+            remedy="give one volume of a series, one channel of colours",
+        )
+    return given.astype(np.float64)
+
+
+def _invertible(affine: Any, where: Path) -> NDArray[np.float64]:
+    own = np.asarray(affine, dtype=np.float64)
+    if own.shape != (4, 4) or not np.isfinite(own).all() or abs(np.linalg.det(own)) < 1e-9:
+        raise InputError(
+            where,
+            found=f"an affine that places no voxels: {own.tolist()}",
+            wanted="a finite, invertible matrix (4, 4) from voxels to mm",
+            remedy="write the file again with the affine of its scan",
+        )
+    return own
+
+
+def _check_right_angles(
+    directions: NDArray[np.float64], spacing: NDArray[np.float64], shape: Sequence[int], where: Path
+) -> None:
+    """Refuse axes that lean on each other so far that an edge of the volume is off by over half a pixel."""
+    leaning = np.abs(directions.T @ directions - np.eye(3))
+    drift = float((leaning * (np.array(shape) - 1) * spacing).max())
+    if drift > 0.5 * float(spacing.min()):
+        raise InputError(
+            where,
+            found=f"a sheared affine: axes lean on each other by {drift:.2f} mm over the volume",
+            wanted="axes at right angles, the only ones that DICOM can tell",
+            remedy="resample the volume to a grid with right angles first",
+        )
 
 
 def _nearest(directions: NDArray[np.float64]) -> list[int]:

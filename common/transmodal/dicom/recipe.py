@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pydicom
@@ -22,7 +22,7 @@ from pydicom.valuerep import DSfloat
 from transmodal.dicom.headers import Frame
 from transmodal.dicom.inherited import inherited
 
-__all__ = ["MODALITIES", "Made", "Rescale", "synthetic"]
+__all__ = ["MODALITIES", "Made", "Rescale", "decimals", "fill_acquisition", "place", "synthetic", "text", "utc_offset"]
 
 MODALITIES = {"ct": CTImageStorage, "mr": MRImageStorage}
 """Storage class of the modality that the pixels imitate: what reads CT finds HU in a CT image, not in a capture."""
@@ -33,6 +33,9 @@ CODES = {
     "109102": "Processing Equipment",
 }
 PLANES = ("SAGITTAL", "CORONAL", "AXIAL")
+FARTHEST = 14
+"""Hours that a clock may be from UTC."""
+COMMENT = "Synthetic - not for diagnosis"
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,27 @@ def synthetic(source: Dataset, frame: Frame, made: Made, instance: int, instance
     """
     dataset = inherited(source)
     dataset.SpecificCharacterSet = "ISO_IR 192"
+    if "TimezoneOffsetFromUTC" in dataset and utc_offset(source) is None:
+        del dataset.TimezoneOffsetFromUTC
     if "FrameOfReferenceUID" not in dataset:  # the source has none to share; the slices still have one among them
         dataset.FrameOfReferenceUID = generate_uid(entropy_srcs=[made.series_uid, "frame of reference"])
     _identify(dataset, made, instance, instance_uid)
     _derive(dataset, source, frame, made)
-    _place(dataset, frame, made)
+    place(dataset, frame)
+    if made.step:
+        dataset.SpacingBetweenSlices = decimals([made.step])[0]
     _describe_pixels(dataset, frame, made)
-    (_as_ct if made.modality == "ct" else _as_mr)(dataset)
+    fill_acquisition(dataset, made.modality)
     return dataset
+
+
+def utc_offset(header: Dataset) -> timezone | None:
+    """The clock of an image, None if it tells no offset such as ``+0530`` that there can be."""
+    told = re.fullmatch(r"([+-])(\d\d)([0-5]\d)", str(header.get("TimezoneOffsetFromUTC", "") or ""), re.ASCII)
+    if not told or int(told[2]) > FARTHEST:
+        return None
+    offset = timedelta(hours=int(told[2]), minutes=int(told[3]))
+    return timezone(-offset if told[1] == "-" else offset)
 
 
 def _identify(dataset: Dataset, made: Made, instance: int, instance_uid: str) -> None:
@@ -114,6 +130,7 @@ def _derive(dataset: Dataset, source: Dataset, frame: Frame, made: Made) -> None
     plane = "AXIAL" if made.modality == "ct" else PLANES[int(normal.argmax())]  # of CT every section is AXIAL
     dataset.ImageType = ["DERIVED", "PRIMARY", plane, "SYNTHETIC"]
     dataset.SyntheticData, dataset.ContentQualification = "YES", "RESEARCH"
+    dataset.ImageComments = COMMENT
     told = "; ".join(f"{name}: {value}" for name, value in made.provenance.items())
     dataset.DerivationDescription = text(
         f"Synthetic {made.modality.upper()}, not acquired: computed by a neural network from "
@@ -139,13 +156,12 @@ def _derive(dataset: Dataset, source: Dataset, frame: Frame, made: Made) -> None
     dataset.ContributingEquipmentSequence = [equipment]
 
 
-def _place(dataset: Dataset, frame: Frame, made: Made) -> None:
+def place(dataset: Dataset, frame: Frame) -> None:
+    """Where the image lies in the patient."""
     dataset.PixelSpacing = decimals(frame.spacing)
     dataset.ImageOrientationPatient = decimals(frame.orientation)
     dataset.ImagePositionPatient = decimals(frame.position)
     dataset.SliceThickness = decimals(frame.thickness)[0] if frame.thickness else None
-    if made.step:
-        dataset.SpacingBetweenSlices = decimals([made.step])[0]
 
 
 def _describe_pixels(dataset: Dataset, frame: Frame, made: Made) -> None:
@@ -157,12 +173,12 @@ def _describe_pixels(dataset: Dataset, frame: Frame, made: Made) -> None:
     dataset.WindowCenter, dataset.WindowWidth = decimals(made.window)
 
 
-def _as_ct(dataset: Dataset) -> None:
-    dataset.RescaleType = "HU"
-    dataset.KVP = dataset.AcquisitionNumber = None  # type 2: there was no tube, and the attributes say so
-
-
-def _as_mr(dataset: Dataset) -> None:
+def fill_acquisition(dataset: Dataset, modality: str) -> None:
+    """What an image of a modality must tell of its acquisition where there was none."""
+    if modality == "ct":
+        dataset.RescaleType = "HU"
+        dataset.KVP = dataset.AcquisitionNumber = None  # type 2: there was no tube, and the attributes say so
+        return
     dataset.RescaleType = "US"  # unspecified: the values have a scale, but no unit
     dataset.ScanningSequence, dataset.SequenceVariant = "RM", "NONE"  # type 1: research mode is the least of a claim
     for keyword in ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength"):

@@ -1,28 +1,27 @@
 """Images of other formats as DICOM, of no patient, so that what is derived from them can name its source.
 
+Identifiers are drawn from all that the files hold: pixels, their place and rescale, name and the moment of the study to
+the second. The same image at the same moment gives the same files byte for byte; at another one it is another study.
 Source: DICOM PS3.3 A.3 (CT Image), A.4 (MR Image), A.8.1 (Secondary Capture), C.7.6.1.1.2 (Image Type), C.8.6.1.
 """
 
 from __future__ import annotations
 
-import hashlib
-import warnings
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
 
 from transmodal import __version__
-from transmodal.dicom.placing import as_frames
-from transmodal.dicom.recipe import MODALITIES, decimals, text
+from transmodal.dicom.placing import as_frames, as_numbers
+from transmodal.dicom.recipe import MODALITIES, decimals, fill_acquisition, place, text
 from transmodal.dicom.series import Series, find_series, resolve
-from transmodal.dicom.writing import in_16_bits
+from transmodal.dicom.writing import check_finite, check_no_file, identity, in_16_bits, save
 from transmodal.errors import InputError
 
 __all__ = ["wrap_picture", "wrap_volume"]
@@ -46,27 +45,27 @@ def wrap_volume(
     Returns:
         The series, resolved.
     Raises:
-        InputError: for another modality, or values that do not fit into 16 bits.
+        InputError: for another modality, values that are not finite or do not fit into 16 bits, an image of other axes
+            or of colours, an affine that is singular or sheared, or a folder with files in it; nothing is written.
     """
+    _check_empty(folder)
     if modality not in MODALITIES:
         raise InputError(name, found=f"the modality {modality!r}", wanted="ct or mr", remedy="name one of the two")
-    values, frames = as_frames(image, affine, folder)
-    stored, rescale = in_16_bits(values, modality, folder)
-    uids = _uids(stored, name, modality)
+    when = when or datetime.now()
+    values, frames = as_frames(image, affine, Path(name))
+    stored, rescale = in_16_bits(values, modality, name)
+    uids = _uids(identity(stored, frames, rescale, modality, name, _moment(when)))
     folder.mkdir(parents=True, exist_ok=True)
     for number, (frame, pixels) in enumerate(zip(frames, np.moveaxis(stored, 2, 0), strict=True), start=1):
-        dataset = _dataset(uids, modality.upper(), name, number, when or datetime.now())
+        dataset = _dataset(uids, modality.upper(), name, number, when)
         dataset.SOPClassUID = MODALITIES[modality]
         dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL" if modality == "ct" else "OTHER"]
         dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = uids["frame"], None
-        dataset.PixelSpacing, dataset.SliceThickness = decimals(frame.spacing), decimals(frame.thickness)[0]
-        dataset.ImageOrientationPatient = decimals(frame.orientation)
-        dataset.ImagePositionPatient = decimals(frame.position)
+        place(dataset, frame)
         dataset.RescaleSlope, dataset.RescaleIntercept = decimals([rescale.slope, rescale.intercept])
-        dataset.RescaleType = "HU" if modality == "ct" else "US"
-        _fill_acquisition(dataset, modality)
+        fill_acquisition(dataset, modality)
         _put(dataset, np.ascontiguousarray(pixels.T), signed=True)
-        _save(dataset, folder / f"{number:06d}.dcm")
+        save(dataset, folder / f"{number:06d}.dcm")
     (series,) = find_series(folder)
     return resolve(series)
 
@@ -80,28 +79,46 @@ def wrap_picture(folder: Path, picture: Any, name: str, when: datetime | None = 
         name, when: as for :func:`wrap_volume`.
     Returns:
         The series of that one image.
+    Raises:
+        InputError: for colours, values that are not finite, or a folder with files in it; nothing is written.
     """
-    values = np.asarray(picture, dtype=np.float64)
+    _check_empty(folder)
+    values, when = as_numbers(picture, (2,), name), when or datetime.now()
+    check_finite(values, name)
     low, high = float(values.min()), float(values.max())
     grey = np.rint((values - low) * (65535 / max(high - low, 1e-9))).astype("<u2")
-    uids = _uids(grey, name, "xray")
-    dataset = _dataset(uids, "OT", name, 1, when or datetime.now())
+    uids = _uids(identity(grey, (), None, "xray", name, _moment(when)))
+    dataset = _dataset(uids, "OT", name, 1, when)
     dataset.SOPClassUID, dataset.ConversionType = SecondaryCaptureImageStorage, "WSD"
     dataset.ImageType, dataset.PatientOrientation = ["DERIVED", "SECONDARY"], ["L", "F"]
     _put(dataset, grey, signed=False)
     folder.mkdir(parents=True, exist_ok=True)
-    _save(dataset, folder / "000001.dcm")
+    save(dataset, folder / "000001.dcm")
     (series,) = find_series(folder)
     return series
 
 
-def _uids(pixels: NDArray[Any], name: str, modality: str) -> dict[str, str]:
-    """Identifiers drawn from the image: the same image twice is the same to an archive."""
-    entropy = [hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest(), str(pixels.shape), name, modality]
-    return {key: generate_uid(entropy_srcs=[*entropy, key]) for key in ("study", "series", "frame", "image")}
+def _check_empty(folder: Path) -> None:
+    check_no_file(folder)
+    for entry in sorted(folder.iterdir()) if folder.exists() else ():
+        raise InputError(
+            folder,
+            found=f"files in the output folder ({entry.name})",
+            wanted="an absent or empty folder",
+            remedy="choose another folder, or move the files away",
+        )
 
 
-def _dataset(uids: dict[str, str], modality: str, name: str, number: int, when: datetime) -> Dataset:
+def _moment(when: datetime) -> str:
+    """As exact as the files tell it."""
+    return when.strftime("%Y%m%d%H%M%S")
+
+
+def _uids(entropy: str) -> dict[str, str]:
+    return {key: generate_uid(entropy_srcs=[entropy, key]) for key in ("study", "series", "frame", "image")}
+
+
+def _dataset(uids: Mapping[str, str], modality: str, name: str, number: int, when: datetime) -> Dataset:
     """What all images have in common."""
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
@@ -118,27 +135,9 @@ def _dataset(uids: dict[str, str], modality: str, name: str, number: int, when: 
     return dataset
 
 
-def _fill_acquisition(dataset: Dataset, modality: str) -> None:
-    """What both kinds of image must have and no file of another format tells."""
-    if modality == "ct":
-        dataset.KVP = dataset.AcquisitionNumber = None
-        return
-    dataset.ScanningSequence, dataset.SequenceVariant = "RM", "NONE"
-    for keyword in ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength"):
-        setattr(dataset, keyword, None)
-
-
 def _put(dataset: Dataset, pixels: NDArray[Any], signed: bool) -> None:
     dataset.Rows, dataset.Columns = pixels.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit, dataset.PixelRepresentation = 15, int(signed)
     dataset.PixelData = pixels.tobytes()
-
-
-def _save(dataset: Dataset, path: Path) -> None:
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # names of files may hold what pydicom warns of
-        pydicom.dcmwrite(path, dataset, enforce_file_format=True)

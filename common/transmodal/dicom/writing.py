@@ -1,7 +1,7 @@
 """A synthetic volume as a DICOM series in the study of its source: one image per source image, all of them or none.
 
-Identifiers are drawn from what was made (source, pixels, provenance with its moment), so the same input twice gives the
-same files byte for byte, and an archive that holds them already takes them for the same.
+Identifiers are drawn from what was made (source, pixels, their place and rescale, provenance with its moment), so the
+same input twice gives the same files byte for byte, and an archive that holds them already takes them for the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,11 @@ from transmodal.dicom.grid import grid_of, onto
 from transmodal.dicom.headers import Frame, read_header
 from transmodal.dicom.placing import as_frames
 from transmodal.dicom.reading import frames_in_order
-from transmodal.dicom.recipe import MODALITIES, Made, Rescale, synthetic, text
+from transmodal.dicom.recipe import MODALITIES, Made, Rescale, synthetic, text, utc_offset
 from transmodal.dicom.series import Series
 from transmodal.errors import InputError
 
-__all__ = ["in_16_bits", "write_apart", "write_series"]
+__all__ = ["check_finite", "check_no_file", "identity", "in_16_bits", "save", "write_apart", "write_series"]
 
 HIGHEST, LOWEST = 32767, -32768
 SOFT_TISSUE = (40.0, 400.0)
@@ -40,12 +40,7 @@ SOFT_TISSUE = (40.0, 400.0)
 
 
 def write_series(
-    folder: str | Path,
-    image: Any,
-    affine: Any,
-    source: Series,
-    modality: str,
-    provenance: Mapping[str, str],
+    folder: str | Path, image: Any, affine: Any, source: Series, modality: str, provenance: Mapping[str, str]
 ) -> list[Path]:
     """Write a synthetic volume as the DICOM series of a modality, derived slice by slice from a source series.
 
@@ -63,7 +58,7 @@ def write_series(
         the files, in the order of the slices along their normal.
     Raises:
         InputError: on another grid, another modality, values that are not finite or too large for 16 bits, a moment
-            that cannot be read, or a folder with other files in it.
+            that cannot be read, or a folder with other files in it, or a file where the folder is to be.
     """
     frames = frames_in_order(source)
     values = onto(image, affine, grid_of(source.where, frames), source.where)
@@ -73,12 +68,7 @@ def write_series(
 
 
 def write_apart(
-    folder: str | Path,
-    image: Any,
-    affine: Any,
-    source: Series,
-    modality: str,
-    provenance: Mapping[str, str],
+    folder: str | Path, image: Any, affine: Any, source: Series, modality: str, provenance: Mapping[str, str]
 ) -> list[Path]:
     """Write a synthetic volume that lies on no grid of its source, such as the CT made of a radiograph.
 
@@ -91,7 +81,7 @@ def write_apart(
     Returns:
         the files, in the order of the slices along their normal.
     Raises:
-        InputError: as :func:`write_series`, but of the grid.
+        InputError: as :func:`write_series`, but of the grid; and for an affine that is singular or sheared.
     """
     header = read_header(source.files[0])
     for keyword in ("FrameOfReferenceUID", "PositionReferenceIndicator", "PatientPosition"):
@@ -116,10 +106,10 @@ def _write_frames(
         raise InputError(folder, found=f"the modality {modality!r}", wanted="ct or mr", remedy="name one of the two")
     stored, rescale = in_16_bits(values, modality, folder)
     when = _moment(provenance.get("created"), headers[0], folder)
-    identity = _identity(source, modality, provenance, when, stored)
+    drawn_from = identity(stored, frames, rescale, source.uid, modality, dict(provenance), when.isoformat())
     made = Made(
         modality=modality,
-        series_uid=generate_uid(entropy_srcs=[identity]),
+        series_uid=generate_uid(entropy_srcs=[drawn_from]),
         number=((source.number or 0) + 1000) % 2**31,
         description=text(f"SYNTHETIC {modality.upper()} (AI) from {source.description or source.modality}", 64),
         when=when,
@@ -134,18 +124,16 @@ def _write_frames(
     numbers = list(range(1, len(frames) + 1)) if apart else _numbers(headers)
     datasets = []
     for number, frame, header, pixels in zip(numbers, frames, headers, np.moveaxis(stored, 2, 0), strict=True):
-        uid = generate_uid(entropy_srcs=[identity, str(number)])
+        uid = generate_uid(entropy_srcs=[drawn_from, str(number)])
         dataset = synthetic(header, frame, made, number, uid)
         dataset.PixelData = np.ascontiguousarray(pixels.T).tobytes()
         datasets.append(dataset)
     return _write(folder, datasets)
 
 
-def in_16_bits(values: NDArray[np.float64], modality: str, where: Path) -> tuple[NDArray[np.int16], Rescale]:
+def in_16_bits(values: NDArray[np.float64], modality: str, where: str | Path) -> tuple[NDArray[np.int16], Rescale]:
     """Rounded to 16 bits: CT in whole HU from -1024; MR in the finest decimal step that fits, from 0."""
-    if not np.isfinite(values).all():
-        found, remedy = "values that are NaN or infinite", "set them to the background before writing"
-        raise InputError(where, found=found, wanted="finite values", remedy=remedy)
+    check_finite(values, where)
     largest = float(np.abs(values).max())
     slope = 1.0 if modality == "ct" else 10.0 ** np.ceil(np.log10(max(largest, 1e-9) / HIGHEST))
     rescale = Rescale(float(f"{slope:.0e}"), -1024.0 if modality == "ct" else 0.0)
@@ -158,6 +146,12 @@ def in_16_bits(values: NDArray[np.float64], modality: str, where: Path) -> tuple
             remedy="give CT in HU; clip the values to the scanner's range",
         )
     return stored.astype("<i2"), rescale
+
+
+def check_finite(values: NDArray[np.float64], where: str | Path) -> None:
+    if not np.isfinite(values).all():
+        found, remedy = "values that are NaN or infinite", "set them to the background before writing"
+        raise InputError(where, found=found, wanted="finite values", remedy=remedy)
 
 
 def _window(stored: NDArray[np.int16], rescale: Rescale) -> tuple[float, float]:
@@ -191,18 +185,32 @@ def _moment(created: str | None, header: Dataset, where: Path) -> datetime:
     except ValueError as error:
         remedy = "write it as 2026-01-31T12:00:00, or leave it out"
         raise InputError(where, found=f"created: {created!r}", wanted="a moment", remedy=remedy) from error
-    offset = str(header.get("TimezoneOffsetFromUTC", "") or "")
-    if len(offset) == 5 and offset[1:].isdigit():
-        seconds = int(f"{offset[0]}1") * (int(offset[1:3]) * 3600 + int(offset[3:]) * 60)
-        return when.astimezone(timezone(timedelta(seconds=seconds)))
-    return when
+    clock = utc_offset(header)
+    return when.astimezone(clock) if clock else when
 
 
-def _identity(
-    source: Series, modality: str, provenance: Mapping[str, str], when: datetime, stored: NDArray[np.int16]
-) -> str:
+def identity(stored: NDArray[Any], frames: Sequence[Frame], rescale: Rescale | None, *told: object) -> str:
+    """All that tells new images from others, to draw their identifiers from: files that differ never share one.
+
+    Args:
+        stored: the pixels as they are stored.
+        frames: where they lie in the patient; of a picture none.
+        rescale: what they stand for; of a picture None.
+        told: what else the files hold, such as the moment; as JSON takes it.
+    """
     pixels = hashlib.sha256(np.ascontiguousarray(stored).tobytes()).hexdigest()
-    return json.dumps([source.uid, modality, dict(provenance), when.isoformat(), stored.shape, pixels], sort_keys=True)
+    places = [(frame.spacing, frame.orientation, frame.position, frame.thickness, frame.index) for frame in frames]
+    scale = (rescale.slope, rescale.intercept) if rescale else None
+    return json.dumps([pixels, stored.shape, places, scale, told, __version__], sort_keys=True)
+
+
+def save(dataset: Dataset, path: Path) -> None:
+    """Write one uncompressed file; values that break a limit of the standard are kept, for they identify."""
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pydicom.dcmwrite(path, dataset, enforce_file_format=True)
 
 
 def _write(folder: Path, datasets: list[Dataset]) -> list[Path]:
@@ -215,11 +223,7 @@ def _write(folder: Path, datasets: list[Dataset]) -> list[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         for name, dataset in zip(names, datasets, strict=True):
-            dataset.file_meta = FileMetaDataset()
-            dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # identifiers are kept even where they break a limit
-                pydicom.dcmwrite(partial / name, dataset, enforce_file_format=True)
+            save(dataset, partial / name)
         if folder.exists():
             os.replace(folder, old)
         os.replace(partial, folder)
@@ -233,6 +237,7 @@ def _write(folder: Path, datasets: list[Dataset]) -> list[Path]:
 
 def _check_replaceable(folder: Path) -> None:
     """Only an earlier output may be replaced: DICOM files that are marked as synthetic, and nothing beside them."""
+    check_no_file(folder)
     for entry in sorted(folder.iterdir()) if folder.exists() else ():
         try:
             ours = entry.is_file() and str(read_header(entry).get("SyntheticData", "")) == "YES"
@@ -245,3 +250,10 @@ def _check_replaceable(folder: Path) -> None:
                 wanted="an empty folder, or the output of an earlier run",
                 remedy="choose another folder, or move the files away",
             )
+
+
+def check_no_file(folder: Path) -> None:
+    """Refuse a folder to write into whose path, or a part of it, is a file."""
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise InputError(path, found="a file", wanted="a folder to write into", remedy="choose another folder")

@@ -10,6 +10,7 @@ import pytest
 
 from transmodal.dicom.grid import grid_of, onto
 from transmodal.dicom.placing import as_frames
+from transmodal.errors import InputError
 
 FILE = Path("a.dcm")
 SHAPE = (5, 6, 7)
@@ -71,3 +72,19 @@ def test_an_oblique_volume_keeps_its_directions() -> None:
 def test_a_single_slice_is_a_volume_of_one() -> None:
     values, frames = as_frames(np.zeros((5, 6)), np.diag([-1.0, -1.0, 3.0, 1.0]), FILE)
     assert (values.shape, len(frames), frames[0].size) == ((5, 6, 1), 1, (6, 5))
+
+
+@pytest.mark.parametrize("lean", [(0, 1), (0, 2), (1, 2)])
+def test_axes_that_lean_on_each_other_are_refused(lean: tuple[int, int]) -> None:
+    matrix = np.eye(4)
+    matrix[lean] = 0.2
+    with pytest.raises(InputError, match="found a sheared affine: axes lean on each other by 1"):
+        as_frames(np.zeros(SHAPE), matrix, FILE)
+
+
+def test_an_affine_of_single_precision_is_at_right_angles() -> None:
+    turn = np.array([[0.96, 0.28, 0], [-0.168, 0.576, 0.8], [0.224, -0.768, 0.6]]).T
+    matrix = np.eye(4)
+    matrix[:3, :3] = (turn * (0.7, 0.7, 1.2)).astype(np.float32)
+    _, frames = as_frames(np.zeros((512, 512, 9)), matrix, FILE)
+    assert len(frames) == 9

@@ -22,6 +22,7 @@ def test_it_is_an_image_of_the_modality_it_imitates_and_says_that_it_is_syntheti
         assert (dataset.SOPClassUID.name, dataset.Modality) == ("MR Image Storage", "MR")
         assert dataset.ImageType == ["DERIVED", "PRIMARY", "AXIAL", "SYNTHETIC"]
         assert (dataset.SyntheticData, dataset.ContentQualification) == ("YES", "RESEARCH")
+        assert dataset.ImageComments == "Synthetic - not for diagnosis"
         assert dataset.SeriesDescription == "SYNTHETIC MR (AI) from axial"
         assert dataset.DerivationDescription.startswith("Synthetic MR, not acquired: computed by a neural network")
         codes = [(item.CodeValue, item.CodeMeaning) for item in dataset.DerivationCodeSequence]
@@ -55,3 +56,18 @@ def test_a_single_slice_is_read_as_thick_as_its_source(source: Source, tmp_path:
 def test_a_single_slice_of_unknown_thickness_is_given_none(source: Source, tmp_path: Path) -> None:
     (dataset,) = written(source(count=1, change=lambda n: {"SliceThickness": None}), tmp_path / "out")
     assert "SpacingBetweenSlices" not in dataset
+
+
+def test_the_moment_is_told_by_the_clock_of_the_source(source: Source, tmp_path: Path) -> None:
+    series = source(change=lambda n: {"TimezoneOffsetFromUTC": "-0530"})
+    (dataset, *_) = written(series, tmp_path / "out", created="2026-01-01T02:00:00+00:00")
+    assert (dataset.SeriesDate, dataset.SeriesTime) == ("20251231", "203000")
+
+
+@pytest.mark.parametrize("offset", ["+2400", "x1200", "-9999", "-0060", "+1500", "0530", "+05:30"])
+def test_an_offset_that_there_cannot_be_is_left_out_and_the_moment_is_the_local_one(
+    source: Source, tmp_path: Path, offset: str
+) -> None:
+    (dataset, *_) = written(source(change=lambda n: {"TimezoneOffsetFromUTC": offset}), tmp_path / "out")
+    assert "TimezoneOffsetFromUTC" not in dataset
+    assert (dataset.SeriesDate, dataset.SeriesTime) == ("20260131", "120005")

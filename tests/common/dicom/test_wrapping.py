@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -59,6 +61,37 @@ def test_the_same_image_gives_the_same_files(tmp_path: Path, image: np.ndarray) 
     assert [file.read_bytes() for file in first.files] == [file.read_bytes() for file in second.files]
 
 
+@pytest.mark.parametrize(
+    ("modality", "change"),
+    [
+        ("ct", {"affine": AFFINE * [[2], [2], [2], [1]]}),
+        ("ct", {"affine": AFFINE + np.diag([9.0, 0, 0, 0])[:, [1, 2, 3, 0]]}),
+        ("mr", {"scale": 10}),
+        ("ct", {"name": "another"}),
+        ("ct", {"when": WHEN + timedelta(seconds=1)}),
+    ],
+    ids=["spacing", "place", "rescale", "name", "moment"],
+)
+def test_files_that_differ_share_no_identifier(
+    tmp_path: Path, image: np.ndarray, modality: str, change: dict[str, Any]
+) -> None:
+    def identifiers(folder: str, affine: np.ndarray, scale: float, name: str, when: datetime) -> set[str]:
+        series = wrap_volume(tmp_path / folder, np.abs(image) * scale, affine, modality, name, when)
+        keywords = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
+        return {str(pydicom.dcmread(file)[keyword].value) for file in series.files for keyword in keywords}
+
+    given = {"affine": AFFINE, "scale": 1, "name": "scan", "when": WHEN}
+    assert not identifiers("a", **given) & identifiers("b", **(given | change))
+
+
+def test_pictures_at_two_moments_share_no_identifier(tmp_path: Path) -> None:
+    picture = np.linspace(0, 1, 30).reshape(5, 6)
+    a, b = (wrap_picture(tmp_path / str(hour), picture, "chest", WHEN.replace(hour=hour)) for hour in (1, 2))
+    first, second = pydicom.dcmread(a.files[0]), pydicom.dcmread(b.files[0])
+    assert first.SOPInstanceUID != second.SOPInstanceUID
+    assert first.StudyInstanceUID != second.StudyInstanceUID
+
+
 def test_a_translation_on_its_grid_names_it_as_its_source(tmp_path: Path, image: np.ndarray) -> None:
     source = wrap_volume(tmp_path / "source", image, AFFINE, "ct", "scan", WHEN)
     write_series(tmp_path / "out", np.abs(image), AFFINE, source, "mr", TOLD)
@@ -100,3 +133,75 @@ def test_a_volume_apart_belongs_to_the_study_of_its_source_and_to_no_place_in_it
     assert [header.InstanceNumber for header in made] == [*range(1, len(made) + 1)]
     (series,) = find_series(tmp_path / "out")
     assert series.kind == "synthetic"
+
+
+SHEARED = AFFINE @ np.array([[1, 0, 0.4, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "affine", "told"),
+    [
+        ((6, 7, 5, 2), AFFINE, r"found an array of \(6, 7, 5, 2\), float64; wanted one grey value per pixel"),
+        ((6, 7, 5), np.diag([1.0, 1, 0, 1]), "found an affine that places no voxels"),
+        ((6, 7, 5), np.eye(3), "found an affine that places no voxels"),
+        ((6, 7, 5), SHEARED, "found a sheared affine: axes lean on each other by [0-9.]+ mm"),
+    ],
+    ids=["4-D", "singular", "3 x 3", "sheared"],
+)
+def test_a_volume_that_dicom_cannot_hold_is_refused_and_nothing_is_written(
+    tmp_path: Path, shape: tuple[int, ...], affine: np.ndarray, told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        wrap_volume(tmp_path / "out", np.zeros(shape), affine, "ct", "scan", WHEN)
+    assert not (tmp_path / "out").exists()
+
+
+def test_colours_are_refused(tmp_path: Path) -> None:
+    rgb = np.zeros((6, 7, 5), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    with pytest.raises(InputError, match="wanted one grey value per pixel"):
+        wrap_volume(tmp_path / "out", rgb, AFFINE, "ct", "scan", WHEN)
+
+
+@pytest.mark.parametrize(
+    ("picture", "told"),
+    [
+        (np.full((5, 6), np.nan), "chest.png: found values that are NaN or infinite"),
+        (np.zeros((5, 6, 3)), r"chest.png: found an array of \(5, 6, 3\), float64; wanted one grey value"),
+        (np.zeros((0, 6)), r"found an array of \(0, 6\)"),
+    ],
+    ids=["NaN", "RGB", "empty"],
+)
+def test_a_picture_that_is_none_is_refused_and_nothing_is_written(
+    tmp_path: Path, picture: np.ndarray, told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        wrap_picture(tmp_path / "out", picture, "chest.png", WHEN)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["volume", "picture"])
+def test_nothing_is_written_over_another_series(tmp_path: Path, image: np.ndarray, kind: str) -> None:
+    (file, *_) = wrap_volume(tmp_path / "out", image, AFFINE, "ct", "scan", WHEN).files
+    before = file.read_bytes()
+    write: dict[str, Callable[[Path], object]] = {
+        "volume": lambda folder: wrap_volume(folder, image + 1, AFFINE, "ct", "scan", WHEN),
+        "picture": lambda folder: wrap_picture(folder, image[..., 0], "chest", WHEN),
+    }
+    with pytest.raises(InputError, match=r"found files in the output folder \(000001.dcm\)"):
+        write[kind](tmp_path / "out")
+    assert file.read_bytes() == before
+
+
+def test_an_empty_folder_is_written_into(tmp_path: Path, image: np.ndarray) -> None:
+    assert len(wrap_volume(tmp_path, image, AFFINE, "ct", "scan", WHEN).files) == len(list(tmp_path.iterdir()))
+
+
+def test_a_translation_apart_of_another_place_or_scale_has_identifiers_of_its_own(
+    tmp_path: Path, image: np.ndarray
+) -> None:
+    source = wrap_picture(tmp_path / "source", np.linspace(0, 1, 30).reshape(5, 6), "chest.png", WHEN)
+    values = np.abs(image)
+    calls = {"a": (values, AFFINE), "b": (values, AFFINE * 2), "c": (values * 10, AFFINE)}
+    calls["b"][1][3, 3] = 1
+    made = [write_apart(tmp_path / name, *given, source, "mr", TOLD) for name, given in calls.items()]
+    assert len({pydicom.dcmread(files[0]).SOPInstanceUID for files in made}) == 3

@@ -168,10 +168,12 @@ def test_without_a_moment_it_is_the_present_one(source: Source, tmp_path: Path) 
     assert pydicom.dcmread(file).SeriesDate >= "20260101"
 
 
-def test_the_moment_is_told_by_the_clock_of_the_source(source: Source, tmp_path: Path) -> None:
-    series = source(change=lambda n: {"TimezoneOffsetFromUTC": "-0530"})
-    (dataset, *_) = written(series, tmp_path / "out", created="2026-01-01T02:00:00+00:00")
-    assert (dataset.SeriesDate, dataset.SeriesTime) == ("20251231", "203000")
+@pytest.mark.parametrize("below", [False, True])
+def test_a_file_in_the_place_of_the_folder_is_refused(source: Source, tmp_path: Path, below: bool) -> None:
+    file = tmp_path / "notes.txt"
+    file.touch()
+    with pytest.raises(InputError, match=r"notes\.txt: found a file; wanted a folder to write into"):
+        written(source(), file / "out" if below else file)
 
 
 def test_lossy_compression_in_the_past_of_the_source_is_told(source: Source, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 from playwright.sync_api import Page, expect
 
 from tests.integration.web.conftest import RADIOGRAPH, VOLUME, WITHOUT_WEIGHTS, Opener
@@ -54,13 +56,16 @@ def test_a_cancelled_translation_can_be_asked_for_again(page: Page, tmp_path: Pa
     page.select_option("#bundle", VOLUME)
     page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz", (64, 64, 48)))
     page.get_by_label("Samples").fill("16")
-    page.locator("#translate:enabled").click()
+    with page.expect_response("**/api/jobs") as started:
+        page.locator("#translate:enabled").click()
     page.locator("#steps", has_text="Step").wait_for()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("alert")).to_contain_text("Cancelled")
+    expect(page.locator("#notice")).to_contain_text("Cancelled")
+    expect(page.get_by_role("alert")).to_be_hidden()
     expect(page.locator("#progress")).to_be_hidden()
     expect(page.get_by_role("button", name="Translate")).to_be_enabled()
     expect(page.locator("#result-pane")).to_be_hidden()
+    assert page.request.get(f"{page.url.partition('#')[0]}api/jobs/{started.value.json()['job']}").status == 404
 
 
 def test_a_bundle_without_weights_says_so(page: Page) -> None:
@@ -94,6 +99,25 @@ def test_removed_uploads_are_gone_from_page_and_server(page: Page, tmp_path: Pat
         page.get_by_role("button", name="Remove").click()
     expect(page.locator("#viewer")).to_be_hidden()
     assert page.request.get(f"{page.url.partition('#')[0]}api/uploads/{upload}").status == 404
+
+
+def test_the_page_says_how_long_files_are_kept(page: Page) -> None:
+    expect(page.locator("#privacy")).to_contain_text("removed after 60 minutes without use")
+
+
+def test_the_readout_of_an_oblique_ct_tells_side_and_unit(page: Page, tmp_path: Path) -> None:
+    affine = np.array([[2, -0.8, 0, 30], [0.8, 2, 0, -60.5], [0, 0, 3, 11], [0, 0, 0, 1.0]])
+    values = np.random.default_rng(0).integers(-1000, 1000, (30, 32, 20)).astype(np.int16)
+    nib.save(nib.Nifti1Image(values, affine), tmp_path / "ct.nii.gz")
+    page.set_input_files("#files", tmp_path / "ct.nii.gz")
+    page.locator("#source-canvas[data-loaded]").wait_for()
+    for axis, position in zip(("Sagittal", "Coronal", "Axial"), ("4", "9", "6"), strict=True):
+        page.locator("#slices label", has_text=axis).locator("input").fill(position)
+    right, anterior, superior = (affine @ [3, 8, 5, 1])[:3]
+    assert right > 0 > anterior
+    value = float(f"{values[3, 8, 5]:.4g}")
+    place = f"R {right:.1f}, P {-anterior:.1f}, S {superior:.1f} mm"
+    expect(page.locator("#readout")).to_have_text(f"Place {place} · input {value:g} HU")
 
 
 def test_a_radiograph_opens_its_own_page(page: Page, tmp_path: Path) -> None:

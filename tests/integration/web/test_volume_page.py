@@ -145,7 +145,7 @@ def test_the_readout_tells_the_values_of_the_files_at_the_crosshair(viewer: Page
         slider(viewer, axis).fill(position)
     image = nib.as_closest_canonical(nib.load(scan))
     expected = float(f"{image.get_fdata()[19, 14, 6]:.4g}")
-    expect(viewer.locator("#readout")).to_contain_text(f"input {expected:g} · result ")
+    expect(viewer.locator("#readout")).to_contain_text(f"input {expected:g} · result ")  # MR has no unit
     expect(viewer.locator("#readout")).to_contain_text("HU")
 
 

@@ -38,18 +38,28 @@ export const startJob = (wish) =>
     body: JSON.stringify(wish),
   });
 
-/** Send files as one upload; `onSent` gets the fraction that has left this page, in [0, 1]. */
-export function upload(files, onSent) {
+/** Send files as one upload; `onSent` gets the fraction that has left this page, in [0, 1].
+ *  Where `signal` aborts it, null is returned and nothing stays: what arrived already is deleted when it answers. */
+export function upload(files, onSent, signal) {
   const form = new FormData();
   for (const { file, name } of files) form.append("files", file, name);
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
     sending.open("POST", "api/uploads");
     sending.responseType = "json";
+    let arrived = false;
     sending.upload.onprogress = (event) => event.lengthComputable && onSent(event.loaded / event.total);
-    sending.onload = () =>
-      sending.status < 300 ? resolve(sending.response) : reject(failure(sending.status, sending.response));
+    sending.upload.onload = () => (arrived = true);
+    sending.onload = () => {
+      if (sending.status >= 300) reject(failure(sending.status, sending.response));
+      else if (signal.aborted) removeUpload(sending.response.upload).catch(() => {});
+      else resolve(sending.response);
+    };
     sending.onerror = () => reject(new Error(UNREACHABLE));
+    signal.addEventListener("abort", () => {
+      resolve(null);
+      if (!arrived) sending.abort();
+    });
     sending.send(form);
   });
 }

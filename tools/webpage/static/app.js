@@ -5,19 +5,27 @@ import { byId, listChecks } from "./dom.js";
 import { takeFiles } from "./files.js";
 import { follow } from "./progress.js";
 import { nameOf, Request } from "./request.js";
+import { isSending, send, stop } from "./sending.js";
 import { Viewer } from "./viewer.js";
 
-const state = { upload: null, job: null, busy: false, viewer: null, request: null };
+const state = { upload: null, job: null, busy: false, taken: 0, viewer: null, request: null };
 
-function alertOf(text) {
-  byId("alert").textContent = text ?? "";
-  byId("alert").hidden = !text;
-  if (text) byId("alert").scrollIntoView({ block: "nearest" });
+/** Say something above the page: "alert" what went wrong, "notice" what did not; nothing empties both. */
+function say(kind, text) {
+  for (const id of ["alert", "notice"]) {
+    byId(id).textContent = id === kind ? text : "";
+    byId(id).hidden = id !== kind;
+  }
+  if (kind) byId(kind).scrollIntoView({ block: "nearest" });
 }
 
+const alertOf = (text) => say("alert", text);
+
 /** Show in the viewer, or say why nothing can be shown; downloads need no viewer. */
-async function view(title, show) {
+async function view(title, show, madeBy = "") {
   byId("viewer-title").textContent = title;
+  byId("made-by").textContent = madeBy;
+  byId("made-by").hidden = !madeBy;
   byId("empty").hidden = true;
   byId("viewer").hidden = false;
   try {
@@ -46,6 +54,7 @@ function missingOf(source, contrasts) {
 function hindrance() {
   const { upload, request, busy } = state;
   if (busy) return "A translation is running.";
+  if (isSending()) return "The image is being uploaded.";
   if (!request.bundle?.ready) return "This model has no weights yet.";
   if (upload === null) return "Choose an image first.";
   if (!upload.usable) return "The image did not pass the checks above.";
@@ -62,10 +71,25 @@ function refresh() {
   byId("hindrance").textContent = reason;
 }
 
-/** Keep page and job in the address, so that a reload or a link comes back to the same translation. */
+/** Keep page and job, or else upload, in the address, so that a reload or a link comes back to the same. */
 function address() {
-  const parts = [state.request.kind, state.job].filter(Boolean);
-  history.replaceState(null, "", `#${parts.join("/")}`);
+  const { request, job, upload } = state;
+  const held = job ? [job] : upload ? ["upload", upload.upload] : [];
+  history.replaceState(null, "", `#${[request.kind, ...held].join("/")}`);
+}
+
+/** What the address names: a page, and a job or an upload. */
+function addressed() {
+  const [kind, first, second] = location.hash.slice(1).split("/");
+  return first === "upload" ? { kind, upload: second } : { kind, job: first };
+}
+
+/** Another page was chosen, or an address was opened in this tab; a job or upload that is not shown starts afresh. */
+function onAddress() {
+  const { kind, job, upload } = addressed();
+  const isOther = job ? job !== state.job : upload && upload !== state.upload?.upload;
+  if (isOther) location.reload();
+  else openPage(kind);
 }
 
 function openPage(kind) {
@@ -73,26 +97,35 @@ function openPage(kind) {
   address();
 }
 
+/** Take files in place of what was there before, on its way or not. */
 async function takeUpload(files) {
-  if (state.busy || state.request === null) return;
-  alertOf(null);
+  if (state.request === null) return;
+  if (state.busy) return say("notice", "A translation is running; cancel it before another image is taken.");
+  const turn = ++state.taken;
+  stop();
+  say();
   await forget();
-  const checking = byId("checking");
-  checking.hidden = false;
-  checking.textContent = "Uploading …";
+  if (turn !== state.taken) return; // other files came meanwhile
   try {
-    const sent = (fraction) => {
-      checking.textContent = fraction < 1 ? `Uploading … ${Math.round(100 * fraction)} %` : "Checking the image …";
-    };
-    state.upload = await api.upload(files, sent);
-    describe(state.upload);
-    await showInput(state.upload);
+    const coming = send(files);
+    refresh();
+    const upload = await coming;
+    if (upload === null) return;
+    await takeIn(upload);
   } catch (error) {
     alertOf(error.message);
   } finally {
-    checking.hidden = true;
     refresh();
   }
+}
+
+/** Show an upload that the server has, and what can be asked of it. */
+async function takeIn(upload) {
+  state.upload = upload;
+  describe(upload);
+  address();
+  refresh();
+  await showInput(upload);
 }
 
 /** Tell what an upload is and what its checks found; the page for its kind is opened. */
@@ -106,17 +139,29 @@ function describe(upload) {
 }
 
 async function showInput(upload) {
+  if (upload === null) return showNothing();
   const title = ["Input", upload.modality && nameOf(upload.modality)].filter(Boolean).join(" ");
   if (upload.files?.source) await view("Input", (viewer) => viewer.showInput({ ...upload, title }));
+}
+
+function showNothing() {
+  byId("viewer").hidden = true;
+  byId("empty").hidden = false;
+}
+
+/** Take what belongs to a result alone off the page. */
+function forgetResult() {
+  byId("downloads").hidden = true;
+  listChecks(byId("warnings"), []);
 }
 
 /** Remove the upload and what came of it from the page and from the server. */
 async function forget() {
   const { job, upload } = state;
   [state.job, state.upload] = [null, null];
-  for (const id of ["upload", "viewer", "downloads"]) byId(id).hidden = true;
-  byId("empty").hidden = false;
-  listChecks(byId("warnings"), []);
+  byId("upload").hidden = true;
+  forgetResult();
+  showNothing();
   state.viewer?.clear();
   address();
   refresh();
@@ -128,11 +173,15 @@ async function translate() {
   const { request, upload } = state;
   const { source, target } = request.direction;
   const options = request.readOptions().values;
-  alertOf(null);
+  say();
   state.busy = true;
   refresh();
   try {
-    if (state.job) await api.removeJob(state.job).catch(() => {});
+    const before = state.job;
+    state.job = null;
+    forgetResult();
+    address();
+    if (before) await api.removeJob(before).catch(() => {});
     const wish = { upload: upload.upload, bundle: request.bundle.name, source, target, options };
     await watch((await api.startJob(wish)).job);
   } catch (error) {
@@ -145,7 +194,6 @@ async function translate() {
 /** Follow a job to its end and show what came of it. */
 async function watch(id) {
   [state.job, state.busy] = [id, true];
-  byId("downloads").hidden = true;
   address();
   refresh();
   try {
@@ -158,25 +206,43 @@ async function watch(id) {
   }
 }
 
-/** Come back to the job in the address. */
-async function resume(id) {
+/** Come back to the job or the upload in the address. */
+async function resume({ job: id, upload }) {
+  state.busy = true;
   try {
-    const job = await api.job(id);
-    state.upload = await api.uploaded(job.upload);
-    describe(state.upload);
-    state.request.restore(job);
-    await watch(id);
+    if (id) await resumeJob(id);
+    else if (upload) await takeIn(await api.uploaded(upload));
   } catch (error) {
     [state.job, state.upload] = [null, null];
+    byId("upload").hidden = true;
     address();
     alertOf(error.message);
+  } finally {
+    state.busy = false;
+    refresh();
   }
 }
 
+/** A result stays longer than the upload that it was made of: then it is shown without. */
+async function resumeJob(id) {
+  const job = await api.job(id);
+  state.upload = await api.uploaded(job.upload).catch((error) => {
+    if (error.status !== 404) throw error;
+    return null;
+  });
+  if (state.upload) describe(state.upload);
+  else say("notice", "The uploaded image is no longer kept; to translate it again, choose it again.");
+  state.request.restore(job);
+  await watch(id);
+}
+
+/** Say why there is no result, and delete what the server still holds of the job. */
 async function showEnd(job) {
   state.job = null;
   address();
-  alertOf(job.state === "cancelled" ? "Cancelled; what had been made is removed." : job.error);
+  await api.removeJob(job.job).catch(() => {});
+  if (job.state === "cancelled") say("notice", "Cancelled; what had been made is removed.");
+  else alertOf(job.error);
   await showInput(state.upload);
 }
 
@@ -194,7 +260,8 @@ async function showResult(job) {
     byId(name).hidden = !files[name];
     if (files[name]) byId(name).href = files[name];
   }
-  await view(`${nameOf(source)} → synthetic ${nameOf(target)}`, (viewer) => viewer.showResult({ ...job, titles }));
+  const title = `${nameOf(source)} → synthetic ${nameOf(target)}`;
+  await view(title, (viewer) => viewer.showResult({ ...job, titles }), state.request.madeBy(job));
 }
 
 async function start() {
@@ -205,16 +272,21 @@ async function start() {
   });
   byId("remove").addEventListener("click", () => !state.busy && forget());
   byId("discard").addEventListener("click", () => forget());
+  byId("stop-sending").addEventListener("click", () => {
+    stop();
+    say("notice", "Cancelled; nothing of the files is kept.");
+  });
   try {
     const [info, bundles] = await Promise.all([api.info(), api.bundles()]);
     byId("about").textContent = [`version ${info.version}`, info.device].filter(Boolean).join(" · ");
     byId("privacy").textContent =
-      `Files go to this server only, into a private folder, and are removed after ${info.retention_minutes} minutes.`;
+      "Files go to this server only, into a private folder, " +
+      `and are removed after ${info.retention_minutes} minutes without use.`;
     state.request = new Request(bundles, refresh);
-    const [kind, job] = location.hash.slice(1).split("/");
-    state.request.open(kind);
-    window.addEventListener("hashchange", () => openPage(location.hash.slice(1).split("/")[0]));
-    if (job) await resume(job);
+    const wanted = addressed();
+    state.request.open(wanted.kind);
+    window.addEventListener("hashchange", onAddress);
+    await resume(wanted);
   } catch (error) {
     byId("loading").hidden = true;
     alertOf(error.message);

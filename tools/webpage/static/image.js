@@ -204,10 +204,15 @@ export class ImageView {
     this.nv.drawScene();
   }
 
+  /** Where the crosshair is, in mm towards the patient's right, front and head, by the affine of the file. */
+  millimetres() {
+    return [...this.nv.frac2mm(this.nv.scene.crosshairPos, 0, true)].slice(0, 3);
+  }
+
   /** Values of the image and of what lies over it at the crosshair. */
   values() {
-    const place = this.nv.frac2mm(this.nv.scene.crosshairPos);
-    return this.nv.volumes.map((volume) => volume.getValue(...volume.mm2vox([...place].slice(0, 3)), 0));
+    const place = this.millimetres();
+    return this.nv.volumes.map((volume) => volume.getValue(...volume.mm2vox(place), 0));
   }
 
   /** Rectangles of the planes on the page, each [left, top, width, height] in CSS pixels from the canvas' corner. */

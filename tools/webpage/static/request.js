@@ -12,6 +12,8 @@ const PAGES = {
   ],
 };
 
+const SHORT = { seed: "seed", num_samples: "samples", num_steps: "steps" };
+
 /** A modality as people write it; several joined by "+" become a list. */
 export const nameOf = (modality) =>
   String(modality)
@@ -63,11 +65,27 @@ export class Request {
   }
 
   /** Ask again for what was asked of a job. */
-  restore({ bundle, source, target }) {
+  restore({ bundle, source, target, options }) {
+    const asked = this.#named(bundle);
+    if (asked && asked.inputs !== this.kind) this.open(asked.inputs);
     this.#choose(bundle);
+    for (const { id } of this.bundle?.options ?? []) {
+      if (id in options) byId(`option-${id}`).value = options[id];
+    }
     const same = this.bundle?.directions.findIndex((one) => one.source === source && one.target === target) ?? -1;
     if (same >= 0) this.chosen = same;
     this.#offerDirections();
+  }
+
+  /** Which model did a job, with which options, in words. */
+  madeBy({ bundle, options }) {
+    const asked = this.#named(bundle);
+    const values = (asked?.options ?? []).map(({ id, default: value }) => `${SHORT[id] ?? id} ${options[id] ?? value}`);
+    return [asked?.title ?? bundle, ...values].join(" · ");
+  }
+
+  #named(name) {
+    return this.bundles.find((bundle) => bundle.name === name);
   }
 
   /** The options as whole numbers, or the label of the first that is out of its bounds. */
@@ -85,7 +103,7 @@ export class Request {
 
   #choose(name) {
     const before = this.direction?.source;
-    this.bundle = this.bundles.find((bundle) => bundle.name === name);
+    this.bundle = this.#named(name);
     this.chosen = 0;
     byId("bundle").value = name ?? "";
     byId("summary").textContent = this.bundle?.summary ?? "No model of this kind is here.";

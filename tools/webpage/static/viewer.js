@@ -16,7 +16,14 @@ const LEGENDS = {
   difference: "Result minus input: difference of shown brightness (%)",
   uncertainty: "Uncertainty: standard deviation of the samples",
 };
+const UNITS = { ct: "HU" }; // of an input, by its modality; other values have none that is known
+const SIDES = [
+  ["R", "L"],
+  ["A", "P"],
+  ["S", "I"],
+]; // towards which an axis of the patient grows, and the other side
 const choices = (pairs) => pairs.map(([value, label]) => ({ value, label }));
+const sided = (millimetres, axis) => `${SIDES[axis][millimetres < 0 ? 1 : 0]} ${Math.abs(millimetres).toFixed(1)}`;
 const rounded = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(4))) : "–");
 
 export class Viewer {
@@ -72,6 +79,7 @@ export class Viewer {
   /** Show an upload before it is translated. */
   async showInput({ kind, files, windows, modality, title }) {
     this.clear();
+    this.units = { source: UNITS[modality] };
     if (kind === "radiograph") this.#showRadiographs(files.source, null, {});
     else await this.#load(this.source, "source", files.source, windows.source, modality, title);
     this.#arrange(kind === "radiograph" ? "radiograph" : "single");
@@ -80,6 +88,7 @@ export class Viewer {
   /** Show a finished translation beside its input. */
   async showResult({ files, windows, measures, source, target, titles, units }) {
     this.clear();
+    this.units = { source: UNITS[source], result: units, uncertainty: units, difference: "%" };
     const pair = [
       ["source", this.source, source],
       ["result", this.result, target],
@@ -93,7 +102,6 @@ export class Viewer {
     for (const kind of Object.keys(LEGENDS)) {
       if (files[kind]) this.overlays[kind] = { url: files[kind], bounds: windows[kind] };
     }
-    this.units = { result: units, uncertainty: units, difference: "%" };
     this.#arrange(files.source ? "side" : files.radiograph ? "x-ray" : "result");
   }
 
@@ -227,9 +235,10 @@ export class Viewer {
       label.querySelector("input").value = slice;
       label.querySelector("output").textContent = `${slice} / ${voxels[axis]}`;
     });
-    const millimetres = [...view.nv.frac2mm(place)].slice(0, 3).map((value) => value.toFixed(1));
-    const parts = [`Place ${millimetres.join(", ")} mm`];
-    if (this.source.volume) parts.push(`input ${rounded(this.source.values()[0])}`);
+    const parts = [`Place ${view.millimetres().map(sided).join(", ")} mm`];
+    if (this.source.volume) {
+      parts.push(`input ${rounded(this.source.values()[0])} ${this.units.source ?? ""}`.trim());
+    }
     if (this.result.volume) {
       const [value, overlay] = this.result.values();
       parts.push(`result ${rounded(value)} ${this.units.result ?? ""}`.trim());
