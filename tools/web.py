@@ -28,6 +28,7 @@ def main() -> None:
             port=options.port,
             retention=60 * options.retention,
             max_upload=MEGABYTE * options.max_upload_mb,
+            max_memory=None if options.max_memory_mb is None else MEGABYTE * options.max_memory_mb,
             token=options.token,
             device=options.device,
             classifier=_classifier(),
@@ -56,6 +57,7 @@ def _options() -> argparse.Namespace:
     add("--bundles", nargs="+", default=[environment.ROOT / "bundles"], help="bundles, or folders that hold some")
     add("--retention", type=float, default=60, help="minutes that unused uploads and results are kept (default: 60)")
     add("--max-upload-mb", type=int, default=1024, help="most of an upload, packed or unpacked (default: 1024)")
+    add("--max-memory-mb", type=int, help="most memory of one job, 0 for no limit (default: 3/4 of what is free)")
     add("--token", help="what a browser has to know; one is drawn where --host is not this machine")
     add("--device", help="cpu, cuda or cuda:1; by default what the bundles choose")
     add("--open-browser", action="store_true", help="open the page")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import zipfile
 import zlib
@@ -21,6 +22,9 @@ RATIO = 250
 """Times that a member may be larger than what it is packed into; images reach a few dozen."""
 SMALL = 10 * BLOCK
 """Bytes below which the ratio does not matter: a constant image of this size does no harm."""
+ENTRY = 512
+"""Bytes that a member may take in the list at the end of a zip, on average: 46, its name, and times and owners."""
+COMMENT = 1 << 17
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
@@ -50,7 +54,7 @@ def unpack(archive: Path, folder: Path, max_bytes: int, max_files: int) -> dict[
     names: dict[str, str] = {}
     left = max_bytes
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with _Listed(archive, max(BLOCK, max_files * ENTRY)) as file, zipfile.ZipFile(file) as opened:
             members = opened.infolist()
             if len(members) > max_files:
                 raise _too_large(f"{len(members)} members", f"at most {max_files}")
@@ -75,6 +79,25 @@ def unpack(archive: Path, folder: Path, max_bytes: int, max_files: int) -> dict[
             remedy="pack it again",
         ) from error
     return names
+
+
+class _Listed(io.BufferedReader):
+    """A zip whose list of members is read only up to a size.
+
+    ``zipfile`` reads the list in one piece, of whatever size the end of the file (of zip64 too) gives it, and makes an
+    object of each member before it can be asked how many there are.
+    """
+
+    def __init__(self, path: Path, most: int) -> None:
+        super().__init__(io.FileIO(path))
+        self.most = most
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:  # what follows the list, at most a comment of 64 kB
+            return super().read(COMMENT)
+        if size > self.most:
+            raise _too_large(f"a list of members of {size / 2**20:.1f} MB", f"{self.most / 2**20:.1f} MB of it")
+        return super().read(size)
 
 
 def _is_plain(member: zipfile.ZipInfo) -> bool:

@@ -19,13 +19,15 @@ weights and with which settings.
 
 
 def archive(made: Path, form: str, path: Path) -> Path:
-    """Write the zip of one result.
+    """The zip of one result, written unless it is there.
 
     Args:
         made: folder of the case.
         form: ``nifti`` or ``dicom``.
         path: where it goes.
     """
+    if path.is_file():
+        return path
     series = sorted((made / "dicom").rglob("*.dcm"))
     images = [file for file in sorted(made.iterdir()) if file.is_file() and file.name != RECORD]
     chosen = series if form == "dicom" else images

@@ -9,18 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 from PIL import Image, ImageDraw
 
 from translating import provenance
 from translating.inputs import MODALITY_OF
 from transmodal.data import deviation_of
 from transmodal.dicom import Series, find_series, validate_series, wrap_picture, wrap_volume, write_apart, write_series
+from transmodal.dicom.headers import read_header
 from webpage.display import read_volume
 from webpage.settings import NOTICE
 
 __all__ = ["complete"]
 
 FOLDER, SOURCE = "dicom", "source"
+SHARED = ("PatientID", "StudyInstanceUID", "StudyDate", "StudyTime", "FrameOfReferenceUID")
+"""Attributes that all series of a case have in common."""
+NARROW = 256
+"""Columns that a picture needs for the notice."""
 PLAIN = NOTICE.replace("–", "-")
 DESCRIPTION = slice(148, 228)
 """The bytes of ``descrip`` in a NIfTI-1 header."""
@@ -40,10 +46,13 @@ def complete(made: Path, files: Path, views: Path, job: Mapping[str, Any], uploa
     for path in (volume, deviation_of(volume)):
         if path.is_file():
             _mark_volume(path)
-    if (made / "drr.png").is_file():
-        _mark_picture(made / "drr.png")
     if not (made / FOLDER).is_dir():
         _write_dicom(volume, files, views, job, upload, record)
+    for picture in (made / "radiograph.png", made / "drr.png"):  # of one size before and after
+        if picture.is_file():
+            _enlarge(picture)
+    if (made / "drr.png").is_file():
+        _mark_picture(made / "drr.png")
     (made / provenance.FILE).unlink()  # it lists all other files
     provenance.write(made, {**record, "input": upload["name"], "notice": NOTICE})
 
@@ -64,11 +73,34 @@ def _write_dicom(
     if upload["kind"] == "radiograph":
         write_apart(folder, image, affine, _radiograph(made, files, upload), modality, told)
     else:
-        source = MODALITY_OF[job["source"].partition("+")[0]]
-        shown, grid = read_volume(views / upload["files"]["source"])
-        series = wrap_volume(made / FOLDER / SOURCE, shown.astype(np.float32), grid, source, upload["name"])
-        write_series(folder, image, affine, series, modality, told)
+        write_series(folder, image, affine, _sources(made / FOLDER / SOURCE, views, job, upload), modality, told)
     validate_series(folder, image, affine, modality)
+
+
+def _sources(folder: Path, views: Path, job: Mapping[str, Any], upload: Mapping[str, Any]) -> Series:
+    """What was translated as DICOM, several contrasts as series of one study; the first."""
+    contrasts = job["source"].split("+")
+    if len(contrasts) == 1:
+        return _wrapped(folder, views / upload["files"]["source"], contrasts[0], upload["name"])
+    names = {contrast: Path(upload["paths"][contrast]).name for contrast in contrasts}
+    first, *others = (
+        _wrapped(folder / contrast, views / upload["files"][contrast], contrast, names[contrast])
+        for contrast in contrasts
+    )
+    study = read_header(first.files[0])
+    for number, series in enumerate(others, start=2):
+        for file in series.files:
+            image = pydicom.dcmread(file)
+            for keyword in SHARED:
+                setattr(image, keyword, study[keyword].value)
+            image.SeriesNumber = number
+            image.save_as(file)
+    return first
+
+
+def _wrapped(folder: Path, path: Path, modality: str, name: str) -> Series:
+    values, affine = read_volume(path)
+    return wrap_volume(folder, values.astype(np.float32), affine, MODALITY_OF[modality], name)
 
 
 def _radiograph(made: Path, files: Path, upload: Mapping[str, Any]) -> Series:
@@ -84,6 +116,15 @@ def _mark_volume(path: Path) -> None:
     content = bytearray(gzip.decompress(path.read_bytes()))
     content[DESCRIPTION] = PLAIN.encode("ascii").ljust(80, b"\0")
     path.write_bytes(gzip.compress(bytes(content), compresslevel=1, mtime=0))
+
+
+def _enlarge(path: Path) -> None:
+    """Make a small picture so many times as large that the notice fits onto it."""
+    with Image.open(path) as opened:
+        times = -(-NARROW // opened.width)
+        picture = opened.resize((times * opened.width, times * opened.height), Image.Resampling.NEAREST)
+    if times > 1:
+        picture.save(path)
 
 
 def _mark_picture(path: Path) -> None:

@@ -8,9 +8,7 @@ the server's, and the Origin, where a browser sends one, that of the page.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,6 +20,7 @@ from webpage.settings import Settings, is_loopback
 __all__ = ["COOKIE", "Guard"]
 
 COOKIE = "transmodal_token"
+"""With the port after it."""
 SAFE = ("GET", "HEAD")
 UPLOADS = "/api/uploads"
 """The one place that takes more than a few words; it counts them itself."""
@@ -67,15 +66,24 @@ class Guard:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             answer = self._refusal(scope) or self._entry(scope)
-            await (answer or self.app)(scope, receive, _with_headers(send))
+            await self._answer(answer or self.app, scope, receive, _Answer(send))
         # nothing else is served: a WebSocket would escape these checks
+
+    async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, send: _Answer) -> None:
+        """Also where the application breaks; the error goes on, to be told to whoever runs the server."""
+        try:
+            await app(scope, receive, send)
+        except Exception:
+            if not send.begun:
+                await _refused(500, "the server failed; what it printed says why")(scope, receive, send)
+            raise
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if not self._is_own(_host_of(headers.get("host", ""))):
             return _refused(421, "this server does not go by that name; open the address that it printed")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers["host"]:
+        if origin is not None and _place_of(origin) != headers["host"]:
             return _refused(403, "only the page itself may ask")
         if scope["method"] not in SAFE and headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _refused(403, "only the page itself may ask")
@@ -101,7 +109,7 @@ class Guard:
         if self.settings.token is None or scope["path"] != "/" or not _query(scope):
             return None
         response = RedirectResponse("/", 303)
-        response.set_cookie(COOKIE, self.settings.token, httponly=True, samesite="strict", path="/")
+        response.set_cookie(_cookie(scope), self.settings.token, httponly=True, samesite="strict", path="/")
         return response
 
 
@@ -120,7 +128,14 @@ def _said(scope: Scope, headers: Headers) -> list[str]:
         cookie = SimpleCookie(headers.get("cookie", ""))
     except CookieError:
         return said
-    return [*said, cookie[COOKIE].value] if COOKIE in cookie else said
+    name = _cookie(scope)
+    return [*said, cookie[name].value] if name in cookie else said
+
+
+def _cookie(scope: Scope) -> str:
+    """Its name: browsers keep cookies by host alone, and a server shall not take another's for its own."""
+    _, port = scope.get("server") or ("", 0)
+    return f"{COOKIE}_{port}"
 
 
 def _query(scope: Scope) -> list[str]:
@@ -135,16 +150,28 @@ def _host_of(header: str) -> str:
         return ""
 
 
+def _place_of(origin: str) -> str | None:
+    """Host and port of an Origin header; None if it is malformed."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
 def _refused(status: int, text: str) -> Response:
     return JSONResponse({"error": text}, status)
 
 
-def _with_headers(send: Send) -> Callable[[Message], Awaitable[Any]]:
-    async def sending(message: Message) -> None:
+class _Answer:
+    """An answer on its way, with the headers that each gets."""
+
+    def __init__(self, send: Send) -> None:
+        self.send, self.begun = send, False
+
+    async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.begun = True
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
-        await send(message)
-
-    return sending
+        await self.send(message)

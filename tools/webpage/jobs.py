@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from transmodal.errors import InputError
+from webpage.download import archive
 from webpage.processes import Ended, Work
 from webpage.progress import read_progress
 from webpage.settings import Settings
@@ -42,6 +43,10 @@ class Job(Held):
     ended: float | None = None
     work: Work | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._packing = threading.Lock()
+
     def file(self, name: str) -> Path | None:
         """The file that the page knows by this name, if there is one."""
         shown = self._files()
@@ -50,6 +55,12 @@ class Job(Held):
     def made(self) -> Path | None:
         """The folder of the result, if there is one."""
         return (self.folder / self.outcome["files"]["provenance"]).parent if self.state == "done" else None
+
+    def packed(self, form: str) -> Path | None:
+        """The zip of the result, written when it is first asked for; None if there is no result."""
+        with self._packing:
+            made = self.made()
+            return archive(made, form, self.folder / f"{form}.zip") if made else None
 
     def record(self, position: int | None) -> dict[str, Any]:
         """What the page is told."""
@@ -103,19 +114,21 @@ class Jobs:
         self._thread.start()
 
     def add(self, request: dict[str, Any], upload: Upload) -> Job:
-        """Put a job into the queue.
+        """Put a job into the queue; where as many are kept as may be, one that is over goes.
 
         Raises:
-            TooMany: if as many are kept as may be.
+            TooMany: if none is over.
         """
         self.sweep()
+        while len(self._held) >= self.settings.max_held and (over := self._over()):
+            self.cancel(over[0])
         with self._lock:
             if len(self._held) >= self.settings.max_held:
                 raise TooMany(
                     "the job",
-                    found=f"{self.settings.max_held} jobs that wait or are kept already",
+                    found=f"{self.settings.max_held} jobs that wait already",
                     wanted="fewer",
-                    remedy="remove some, or wait until their time is over",
+                    remedy="cancel some, or wait until they are done",
                 )
             job = Job(self.root, self.settings.retention)
             job.request, job.upload, job.outcome = request, upload, {}
@@ -125,11 +138,12 @@ class Jobs:
         return job
 
     def get(self, name: str) -> Job | None:
-        """What is kept under this name; its time starts again."""
+        """What is kept under this name; its time starts again, and that of its upload."""
         with self._lock:
             job = self._held.get(name)
         if job is not None:
             job.touch()
+            job.upload.touch()
         return job
 
     def record(self, job: Job) -> dict[str, Any]:
@@ -154,9 +168,7 @@ class Jobs:
 
     def sweep(self) -> None:
         """Delete all whose time is over."""
-        with self._lock:
-            over = [job for job in self._held.values() if job.state in OVER and job.expired]
-        for job in over:
+        for job in [job for job in self._over() if job.expired]:
             self.cancel(job)
 
     def close(self) -> None:
@@ -167,6 +179,12 @@ class Jobs:
             self.cancel(job)
         self._waiting.put(None)
         self._thread.join()
+
+    def _over(self) -> list[Job]:
+        """Those that are over: first what left no result, then what was used longest ago."""
+        with self._lock:
+            over = [job for job in self._held.values() if job.state in OVER]
+        return sorted(over, key=lambda job: (job.state == "done", job.used))
 
     def _serve(self) -> None:
         while (job := self._waiting.get()) is not None:
@@ -188,7 +206,7 @@ class Jobs:
                 "files": str(job.upload.files),
                 "views": str(job.upload.views),
             }
-            job.work = Work("webpage.work:translate", arguments, job.folder)
+            job.work = Work("webpage.work:translate", arguments, job.folder, self.settings.max_memory or 0)
             if job.state == "cancelled":  # before there was a process to end
                 job.work.kill()
             job.outcome = job.work.answer()

@@ -61,6 +61,7 @@ class Offered:
                 wanted=", ".join(f"{each['source']} to {each['target']}" for each in offer["directions"]),
                 remedy="choose one of these directions",
             )
+        _check_modality(direction["source"], upload)
         _check_contrasts(direction["source"], offer, upload)
         _check_options(offer, request["options"])
         return {
@@ -108,6 +109,19 @@ def _check_upload(offer: dict[str, Any], upload: Upload) -> None:
                 "volumes": "the contrasts of one case, a file each, named after them",
             }[offer["inputs"]],
             remedy="upload another scan, or choose another bundle",
+        )
+
+
+def _check_modality(source: str, upload: Upload) -> None:
+    """Names of files and networks may be wrong, and then the user's word counts; the header of DICOM is not."""
+    examined = upload.examined
+    modality = examined["modality"]
+    if examined["dicom"] and examined["kind"] == "volume" and modality and (source == "ct") != (modality == "ct"):
+        raise InputError(
+            examined["name"],
+            found=f"DICOM of {modality.upper()}",
+            wanted=source.upper(),
+            remedy=f"choose a direction from {modality.upper()}, or upload another series",
         )
 
 

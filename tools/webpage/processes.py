@@ -10,6 +10,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -30,6 +31,8 @@ LIBRARIES = ["monai.bundle", "monai.engines", "transmodal.transforms", "transmod
 """What every process needs and takes seconds to read."""
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 GRACE = 5.0
+NO_MEMORY = re.compile(r"MemoryError|Unable to allocate|allocate memory|not enough memory|bad_alloc|Failed to allocate")
+"""How numpy, torch and ITK say it, also where another error tells of theirs."""
 
 
 class Ended(Exception):
@@ -43,13 +46,15 @@ class Work:
         function: ``module:name`` of it; read in that process alone.
         arguments: that JSON can hold.
         scratch: folder for its temporary files.
+        memory: bytes that it may take, where the system can limit them; 0 for as many as there are.
     """
 
-    def __init__(self, function: str, arguments: dict[str, Any], scratch: Path) -> None:
+    def __init__(self, function: str, arguments: dict[str, Any], scratch: Path, memory: int = 0) -> None:
         context: Any = multiprocessing.get_context(METHOD)
         context.set_forkserver_preload(LIBRARIES)  # counts for the first process alone
         self._answer, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(target=_call, args=(theirs, function, arguments, str(scratch)), daemon=True)
+        called = (theirs, function, arguments, str(scratch), memory)
+        self._process = context.Process(target=_call, args=called, daemon=True)
         self._process.start()
         theirs.close()
 
@@ -101,23 +106,39 @@ def _reason(exitcode: int | None) -> str:
     return f"its process ended with status {exitcode}"
 
 
-def _call(answer: Connection, function: str, arguments: dict[str, Any], scratch: str) -> None:
+def _call(answer: Connection, function: str, arguments: dict[str, Any], scratch: str, memory: int) -> None:
     """In the new process: call the function, and send what it returns or raises."""
-    _settle(scratch)
+    _settle(scratch, memory)
     module, _, name = function.partition(":")
     try:
         told: dict[str, Any] = {"result": getattr(importlib.import_module(module), name)(**arguments)}
-    except InputError as error:
-        told = {"error": {key: getattr(error, key) for key in ("where", "found", "wanted", "remedy")}}
     except BaseException as error:
-        traceback.print_exc(file=sys.__stderr__)
-        told = {"fault": f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]}
+        told = _told(error, memory)
     answer.send_bytes(json.dumps(told, default=str).encode())
     answer.close()
 
 
-def _settle(scratch: str) -> None:
-    """A group of its own, which ends with the server; temporary files where they go with the work; no output."""
+def _told(error: BaseException, memory: int) -> dict[str, Any]:
+    """An error as it is sent."""
+    if memory and _lacks_memory(error):
+        return {"fault": f"it needs more than the {memory / 2**30:.1f} GB of memory that it may take (--max-memory-mb)"}
+    if isinstance(error, InputError):
+        return {"error": {key: getattr(error, key) for key in ("where", "found", "wanted", "remedy")}}
+    traceback.print_exception(error, file=sys.__stderr__)
+    return {"fault": f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]}
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came of, says that there is no memory left."""
+    while error is not None:
+        if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _settle(scratch: str, memory: int) -> None:
+    """A group of its own, which ends with the server; temporary files that go with the work; limits; no output."""
     tempfile.tempdir = scratch
     sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     tqdm.set_lock(threading.RLock())  # one for several processes would be left behind by each that is ended
@@ -126,6 +147,10 @@ def _settle(scratch: str) -> None:
         import resource  # where there are sessions there are limits
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if memory:  # what is written to: of addresses alone, libraries reserve far more
+            _, most = resource.getrlimit(resource.RLIMIT_DATA)
+            limit = memory if most == resource.RLIM_INFINITY else min(memory, most)
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

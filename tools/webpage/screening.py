@@ -16,6 +16,8 @@ from pathlib import Path
 
 import nibabel
 from PIL import Image
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from transmodal.data.layout import PICTURES, extension
 from transmodal.dicom.headers import read_header
@@ -28,6 +30,9 @@ MOST_VOXELS = 512 * 512 * 1024
 MOST_PIXELS = 8192 * 8192
 HEAD = 1 << 16
 """Bytes in which a text header has to end."""
+INFLATED = (str(DeflatedExplicitVRLittleEndian), "1.2.840.10008.1.2.4.95")
+"""Transfer syntaxes of which a header is known only after all that is packed behind it has been unpacked in memory
+(the second is JPIP Referenced Deflate)."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -56,18 +61,39 @@ def screen(path: Path) -> None:
 
 
 def screen_dicom(files: Sequence[Path]) -> None:
-    """Refuse DICOM files that hold more pixels than are taken, by their headers.
+    """Refuse DICOM files that hold more pixels than are taken, or that are packed as a whole, by their headers.
 
     Raises:
         InputError: if they do, or one is broken.
     """
     total = 0
     for file in files:
+        _check_syntax(file)
         header = read_header(file, complete=False)
         rows, columns = int(header.get("Rows", 0) or 0), int(header.get("Columns", 0) or 0)
         total += rows * columns * int(header.get("NumberOfFrames", 1) or 1) * int(header.get("SamplesPerPixel", 1) or 1)
         if total > MOST_VOXELS:
             _check_size(file, [total], MOST_VOXELS)
+
+
+def _check_syntax(file: Path) -> None:
+    """Look at the file meta information alone, which no transfer syntax packs."""
+    try:
+        syntax = str(read_file_meta_info(file).get("TransferSyntaxUID", "")).strip(" \0")
+    except Exception as error:  # as for other formats
+        raise InputError(
+            file.name,
+            found=f"a DICOM file that cannot be read ({next(iter(str(error).splitlines()), 'broken header')})",
+            wanted="a complete DICOM file",
+            remedy="export or copy it again; it may be truncated",
+        ) from error
+    if syntax in INFLATED:
+        raise InputError(
+            file.name,
+            found=f"a file that is packed as a whole (transfer syntax {syntax}, deflated)",
+            wanted="DICOM that is not deflated",
+            remedy="export it uncompressed, for example with dcmconv +te or gdcmconv --raw",
+        )
 
 
 def _check_size(path: Path, sizes: Sequence[int], most: int) -> None:

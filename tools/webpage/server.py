@@ -18,7 +18,6 @@ from starlette.exceptions import HTTPException
 
 from transmodal import __version__
 from transmodal.errors import InputError
-from webpage.download import archive
 from webpage.guard import Guard
 from webpage.jobs import Job, Jobs
 from webpage.offered import NotReady, Offered
@@ -206,11 +205,10 @@ def job_file(request: Request, name: str, file: str) -> Response:
 def download(request: Request, name: str, format: Literal["nifti", "dicom"] = "nifti") -> Response:
     """A result to take away."""
     job = _server(request).job(name)
-    made = job.made()
-    if made is None:
+    path = job.packed(format)
+    if path is None:
         raise HTTPException(409, f"the translation is {job.state}; there is nothing to download")
     target = job.request["target"]
-    path = archive(made, format, job.folder / f"{format}.zip")
     title = f"synthetic_{target}_{format}_{job.id[:6]}.zip"
     return FileResponse(path, media_type=TYPES[".zip"], filename=title)
 

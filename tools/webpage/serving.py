@@ -21,6 +21,8 @@ from webpage.storage import private_folder
 
 __all__ = ["serve"]
 
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Addresses that stand for all of a machine's, to one that it can be opened at."""
 GRACE = 2
 """Seconds that requests get to end when the server does."""
 
@@ -32,11 +34,10 @@ def serve(settings: Settings, open_browser: bool = False) -> None:
         InputError: if the address cannot be listened on.
     """
     signal.signal(signal.SIGTERM, _end)  # uvicorn raises it again when it is done
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, _hang_up)
     with _listening(settings) as opened, private_folder() as folder:
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        address = f"http://{host}:{opened.getsockname()[1]}/" + (
-            f"?token={quote(settings.token)}" if settings.token else ""
-        )
+        address = _address(settings, opened.getsockname()[1])
         config = uvicorn.Config(
             create_app(settings, folder),
             log_level="warning",
@@ -45,21 +46,29 @@ def serve(settings: Settings, open_browser: bool = False) -> None:
             ws="none",
             timeout_graceful_shutdown=GRACE,
         )
-        _Announced(config, address, open_browser).run(sockets=[opened])
+        _Announced(config, address, settings.host in EVERYWHERE, open_browser).run(sockets=[opened])
+
+
+def _address(settings: Settings, port: int) -> str:
+    """What to open on this machine: it goes by another name than "all of its addresses"."""
+    host = EVERYWHERE.get(settings.host, settings.host)
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{port}/" + (f"?token={quote(settings.token)}" if settings.token else "")
 
 
 class _Announced(uvicorn.Server):
     """Tells its address when it answers there."""
 
-    def __init__(self, config: uvicorn.Config, address: str, open_browser: bool) -> None:
+    def __init__(self, config: uvicorn.Config, address: str, everywhere: bool, open_browser: bool) -> None:
         super().__init__(config)
-        self.address, self.open_browser = address, open_browser
+        self.address, self.everywhere, self.open_browser = address, everywhere, open_browser
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.should_exit:
             return
-        print(f"Serving on {self.address}\nCtrl-C ends it.", flush=True)
+        elsewhere = "\nFrom other machines: the same with the name of this one in it." if self.everywhere else ""
+        print(f"Serving on {self.address}{elsewhere}\nCtrl-C ends it.", flush=True)
         if self.open_browser:
             threading.Thread(target=webbrowser.open, args=(self.address,), daemon=True).start()
 
@@ -79,6 +88,11 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
                 remedy="choose another --port, or 0 for any that is free",
             ) from error
         yield opened
+
+
+def _hang_up(number: int, frame: FrameType | None) -> None:
+    """A terminal that is closed ends the server as asking for it does."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

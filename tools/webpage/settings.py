@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -13,6 +14,9 @@ __all__ = ["NOTICE", "Settings", "is_loopback"]
 
 NOTICE = "synthetic – not for diagnosis"
 MEGABYTE = 1 << 20
+LEAST_MEMORY = 4096 * MEGABYTE
+"""That a job gets even where less is free; the libraries alone take a part of it."""
+WANTED = {"--port": "a port from 0 to 65535", "--max-memory-mb": "a number above 0, or 0 for no limit"}
 PAGE = Path(__file__).with_name("static")
 
 
@@ -29,6 +33,7 @@ class Settings:
         max_files: in one upload.
         max_held: uploads, and jobs, that are kept at a time.
         preflight_seconds: after which a file that is being examined is given up.
+        max_memory: bytes that one examination or job may take; 0 for no limit, None for three quarters of what is free.
         token: what a browser has to know; None where only this machine can ask.
         static: folder of the page.
         device: of the jobs; each bundle's own choice if None.
@@ -43,6 +48,7 @@ class Settings:
     max_files: int = 5000
     max_held: int = 24
     preflight_seconds: float = 180.0
+    max_memory: int | None = None
     token: str | None = field(default=None, repr=False)
     static: Path = PAGE
     device: str | None = None
@@ -53,12 +59,13 @@ class Settings:
             ("--retention", self.retention, 1),
             ("--max-upload-mb", self.max_upload, 1),
             ("--port", self.port, 0),
+            ("--max-memory-mb", self.max_memory or 0, 0),
         ):
             if value < least or (name == "--port" and value > 65535):
                 raise InputError(
                     name,
                     found=f"{value:g}",
-                    wanted="a port from 0 to 65535" if name == "--port" else "a number above 0",
+                    wanted=WANTED.get(name, "a number above 0"),
                     remedy=f"see --help, or leave {name} out",
                 )
         if self.token is not None and len(self.token) < 16:
@@ -68,6 +75,8 @@ class Settings:
                 wanted="16 or more that nobody guesses",
                 remedy="leave it out: one is drawn where one is needed",
             )
+        if self.max_memory is None:
+            object.__setattr__(self, "max_memory", _most_memory())
         if self.token is None and not is_loopback(self.host):
             object.__setattr__(self, "token", secrets.token_urlsafe(32))
 
@@ -80,3 +89,12 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _most_memory(meminfo: Path = Path("/proc/meminfo")) -> int:
+    """Three quarters of the memory that is free, in bytes; 0 where nothing tells."""
+    try:
+        found = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo.read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        return 0
+    return max(LEAST_MEMORY, int(found[1]) * 1024 * 3 // 4) if found else 0

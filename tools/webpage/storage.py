@@ -6,45 +6,96 @@ import os
 import re
 import secrets
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # elsewhere nobody tells whose server runs
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["Held", "private_folder", "safe_name", "told_without"]
 
 PREFIX = "transmodal-web-"
+LOCK = "server.lock"
+WATCH = """
+import shutil, sys, time
+from pathlib import Path
+
+sys.stdin.buffer.read()
+for _ in range(40):
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    if not Path(sys.argv[1]).exists():
+        break
+    time.sleep(0.25)
+"""
+"""What removes the folder of a killed server; processes that end with it may still write for a moment."""
 LONGEST_NAME = 80
 
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A new folder that only this user may enter; it goes with the server, and those of killed servers go first."""
+    """A new folder that only this user may enter; it goes with the server, and those of killed servers go first.
+
+    As long as the server runs it holds a lock on a file in it: that, and no number of a process, tells whether it does.
+    """
     for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if _is_abandoned(left):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))  # mode 0700
+        _remove_abandoned(left)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # mode 0700
     try:
-        yield folder
+        with _locked(folder), _watched(folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_abandoned(folder: Path) -> bool:
-    """Whether it is a folder of ours whose server does not run any more."""
-    owner = folder.name.removeprefix(PREFIX).partition("-")[0]
-    if os.name != "posix" or folder.is_symlink() or folder.stat().st_uid != os.getuid() or not owner.isdigit():
-        return False
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / f"{LOCK}.new").open("xb") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(OSError):  # a system on which an open file keeps its name
+            Path(file.name).rename(folder / LOCK)  # who finds it finds it locked
+        yield
+
+
+@contextmanager
+def _watched(folder: Path) -> Iterator[None]:
+    """A small process that removes the folder if this one is killed; it waits for the end of a pipe from here."""
+    command = [sys.executable, "-I", "-S", "-c", WATCH, str(folder)]
+    nowhere = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, cwd=folder.parent, start_new_session=True
+    ) as watcher:
+        yield
+        shutil.rmtree(folder, ignore_errors=True)
+        assert watcher.stdin is not None
+        watcher.stdin.close()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove a folder of ours whose server does not run any more."""
+    if fcntl is None or folder.is_symlink():
+        return
     try:
-        os.kill(int(owner), 0)  # asks only
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:  # another's, or none of ours
+        return
+    try:
+        if os.fstat(lock).st_uid == os.getuid():
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        pass  # it runs
+    finally:
+        os.close(lock)
 
 
 def safe_name(name: str, fallback: str = "image") -> str:

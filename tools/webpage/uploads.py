@@ -16,8 +16,8 @@ from webpage.storage import Held, told_without
 
 __all__ = ["TooMany", "Upload", "Uploads"]
 
-AT_ONCE = 2
-"""Uploads that are examined at the same time."""
+AT_ONCE = 1
+"""Uploads that are examined at the same time; one may take gigabytes, beside what a job takes."""
 
 
 class TooMany(InputError):
@@ -110,7 +110,7 @@ class Uploads:
         }
         try:
             with self._examining:
-                work = Work("webpage.preflight:examine", arguments, upload.folder)
+                work = Work("webpage.preflight:examine", arguments, upload.folder, self.settings.max_memory or 0)
                 upload.examined = work.answer(self.settings.preflight_seconds)
         except Ended as error:
             self._give_up(upload)
@@ -159,16 +159,25 @@ class Uploads:
             self.remove(upload)
 
     def _make_room(self) -> None:
+        """Where as many are kept as may be, the one goes that was used longest ago and that no job needs."""
         self.sweep()
+        while len(self._held) + self._coming >= self.settings.max_held and (idle := self._idle()):
+            self.remove(idle[0])
         with self._lock:
             if len(self._held) + self._coming >= self.settings.max_held:
                 raise TooMany(
                     "the upload",
-                    found=f"{self.settings.max_held} uploads that are kept already",
+                    found=f"{self.settings.max_held} uploads that are received or needed by jobs already",
                     wanted="fewer",
-                    remedy="remove some, or wait until their time is over",
+                    remedy="cancel some jobs, or wait until they are done",
                 )
             self._coming += 1
+
+    def _idle(self) -> list[Upload]:
+        """Those that no job needs, from what was used longest ago."""
+        with self._lock:
+            idle = [upload for upload in self._held.values() if not upload.jobs]
+        return sorted(idle, key=lambda upload: upload.used)
 
     def _give_up(self, upload: Upload) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -90,12 +91,19 @@ def _scan(
     outcome = Pipeline(Models([model]), wishes, place / "result", listener)(scan)
     if outcome.status != "translated":
         text = outcome.text.replace(str(path), upload["name"])
-        found, _, remedy = text.partition("\n  What to do: ")
-        raise InputError(
-            upload["name"], found=found, wanted="a translation", remedy=remedy or "choose another scan or bundle"
-        )
+        raise _failure(text, upload["name"])
     told = [text.replace("--from says", "what was chosen says") for text in outcome.warnings]
     return place / "result" / scan.case, [*told, *outcome.notes]
+
+
+def _failure(text: str, name: str) -> InputError:
+    """The error that an outcome tells as text, in its parts again where it has them."""
+    parts = re.fullmatch(
+        r"(?P<where>.*?): found (?P<found>.*); wanted (?P<wanted>.*)\.\n  What to do: (?P<remedy>.*)", text, re.DOTALL
+    )
+    if parts:
+        return InputError(**parts.groupdict())
+    return InputError(name, found=text, wanted="a translation", remedy="choose another scan or bundle")
 
 
 def _shown(

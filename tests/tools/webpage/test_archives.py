@@ -104,6 +104,30 @@ def test_too_many_members_are_refused(pack: Pack, folder: Path) -> None:
         take(pack({f"{number}.nii": b"" for number in range(11)}), folder)
 
 
+@pytest.mark.parametrize("zip64", [False, True])
+def test_a_list_of_members_that_fills_the_memory_is_refused_unread(
+    pack: Pack, folder: Path, monkeypatch: pytest.MonkeyPatch, zip64: bool
+) -> None:
+    archive = pack({f"{number}.nii": b"" for number in range(200)})
+    monkeypatch.setattr(archives, "BLOCK", 4096)
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", lambda _: pytest.fail("it was read"))
+    if zip64:
+        content = archive.read_bytes()
+        *_, size, start, _ = struct.unpack("<4s4H2LH", content[-22:])
+        end = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 200, 200, size, start)
+        locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(content) - 22, 1)
+        last = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+        archive.write_bytes(content[:-22] + end + locator + last)
+    with pytest.raises(TooLarge, match="a list of members of"):
+        take(archive, folder)
+
+
+def test_an_archive_with_a_comment_is_unpacked(pack: Pack, folder: Path) -> None:
+    with zipfile.ZipFile(archive := pack({"a.nii": b"x"}), "a") as opened:
+        opened.comment = b"c" * 60000
+    assert list(take(archive, folder).values()) == ["a.nii"]
+
+
 def test_an_encrypted_archive_is_refused(pack: Pack, folder: Path) -> None:
     archive = pack({"a.nii": b"x" * 100}, zipfile.ZIP_STORED)
     content = bytearray(archive.read_bytes())

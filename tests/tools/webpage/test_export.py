@@ -72,6 +72,37 @@ def test_a_series_that_is_there_is_left_alone(made: Path, tmp_path: Path) -> Non
     assert list((made / "dicom").iterdir()) == []
 
 
+def test_several_contrasts_become_series_of_one_study(made: Path, tmp_path: Path) -> None:
+    write_volume(made / "t1ce.nii.gz", mr_values(), OBLIQUE)
+    for number, contrast in enumerate(("t1", "flair", "t2")):
+        views = write_volume(tmp_path / "views" / f"{contrast}.nii.gz", mr_values() + number, OBLIQUE).parent
+    names = {contrast: f"{contrast}.nii.gz" for contrast in ("t1", "flair", "t2")}
+    found = {"kind": "volumes", "name": "t1.nii.gz, …", "dicom": False, "paths": names}
+    found["files"] = {"source": "t1.nii.gz", **names}
+    complete(made, tmp_path, views, {"source": "flair+t2+t1", "target": "t1ce"}, found)
+    folders = [made / "dicom" / "source" / contrast for contrast in ("flair", "t2", "t1")]
+    first, second, third = (pydicom.dcmread(next(folder.iterdir())) for folder in folders)
+    synthetic = pydicom.dcmread(find_series(made / "dicom" / "t1ce")[0].files[0])
+    assert [each.SeriesDescription for each in (first, second, third)] == ["flair.nii.gz", "t2.nii.gz", "t1.nii.gz"]
+    assert len({each.SeriesInstanceUID for each in (first, second, third, synthetic)}) == 4
+    assert {each.StudyInstanceUID for each in (second, third, synthetic)} == {first.StudyInstanceUID}
+    assert {each.FrameOfReferenceUID for each in (second, third, synthetic)} == {first.FrameOfReferenceUID}
+    assert len(find_series(made / "dicom" / "source")) == 3
+
+
+@pytest.mark.parametrize("size", [(32, 32), (30, 200), (256, 100), (700, 500)])
+def test_the_notice_in_a_picture_is_whole(made: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+    write_volume(made / "ct.nii.gz", ct_values())
+    (made / "dicom").mkdir()
+    for name in ("radiograph", "drr"):
+        Image.fromarray(np.full(size[::-1], 40, np.uint8)).save(made / f"{name}.png")
+    complete(made, tmp_path, tmp_path, {"source": "xray", "target": "ct"}, {"name": "chest", "kind": "radiograph"})
+    marked = np.asarray(Image.open(made / "drr.png"))
+    assert marked.shape == np.asarray(Image.open(made / "radiograph.png")).shape
+    written = np.flatnonzero((marked != 40).any(0))
+    assert 0 < written[0] < marked.shape[1] / 2 < written[-1] < marked.shape[1] - 1
+
+
 @pytest.mark.parametrize("dicom", [True, False])
 def test_a_volume_of_a_radiograph_names_it_as_its_source(made: Path, tmp_path: Path, dicom: bool) -> None:
     write_volume(made / "ct.nii.gz", ct_values((8, 24, 26)), np.diag([-2.5, -2.0, 2.0, 1.0]))

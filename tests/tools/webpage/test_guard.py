@@ -42,7 +42,9 @@ def test_another_name_that_leads_here_is_refused(host: str) -> None:
     assert "does not go by that name" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "https://localhost:8080"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://[", "http://127.0.0.1:9999", "https://localhost:8080"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_the_page_of_somebody_else_is_refused(method: str, origin: str) -> None:
     assert browser().request(method, "/api/jobs", headers={"Origin": origin}).status_code == 403
@@ -70,10 +72,16 @@ def test_the_token_in_the_address_becomes_a_cookie_that_scripts_cannot_read() ->
     answer = page.get(f"/?token={TOKEN}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"].lower()
-    assert cookie.startswith(f"{COOKIE}={TOKEN}".lower())
+    assert cookie.startswith(f"{COOKIE}_8080={TOKEN}".lower())
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
     assert page.get("/api/bundles").status_code == 200
+
+
+def test_the_cookie_of_a_server_at_another_port_is_left_alone() -> None:
+    page = browser("http://127.0.0.1:8081", token=TOKEN)
+    assert page.get("/", headers={"Cookie": f"{COOKIE}_8080={TOKEN}"}).status_code == 401
+    assert page.get("/", headers={"Cookie": f"{COOKIE}_8080=other; {COOKIE}_8081={TOKEN}"}).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
+import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +53,7 @@ def gate(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    monkeypatch.setattr(module, "Work", lambda _, arguments, scratch: Work(f"{HERE}:translate", arguments, scratch))
+    monkeypatch.setattr(module, "Work", lambda _, *given: Work(f"{HERE}:translate", *given))
     jobs = Jobs(tmp_path / "jobs", Settings((), max_held=4))
     yield jobs
     jobs.close()
@@ -199,5 +202,52 @@ def test_results_go_when_their_time_is_over(queue: Jobs, add: Callable[..., Job]
 def test_more_jobs_than_are_kept_are_refused(queue: Jobs, add: Callable[..., Job]) -> None:
     for _ in range(4):
         add()
-    with pytest.raises(TooMany, match="found 4 jobs that wait or are kept already"):
+    with pytest.raises(TooMany, match="found 4 jobs that wait already"):
         add()
+
+
+def test_jobs_that_were_cancelled_keep_no_other_from_its_turn(queue: Jobs, add: Callable[..., Job]) -> None:
+    first = add()
+    pid_of(first)
+    for _ in range(8):
+        queue.cancel(add())
+    assert [queue.record(add())["position"] for _ in range(3)] == [1, 2, 3]
+    assert len(queue._held) == 4
+
+
+def test_where_all_places_are_taken_the_result_that_was_used_longest_ago_goes(
+    queue: Jobs, add: Callable[..., Job], gate: Path
+) -> None:
+    gate.touch()
+    done = [add() for _ in range(4)]
+    wait(queue, done[-1])
+    queue.get(done[0].id)
+    add()
+    assert [queue.get(job.id) is None for job in done] == [False, True, False, False]
+    assert not done[1].folder.exists()
+
+
+def test_whoever_looks_at_a_result_uses_its_upload_too(queue: Jobs, add: Callable[..., Job]) -> None:
+    job = add()
+    job.upload.used -= 3600
+    assert job.upload.expired
+    queue.get(job.id)
+    assert not job.upload.expired
+
+
+def test_a_result_is_packed_once_for_all_who_ask_at_the_same_time(
+    queue: Jobs, add: Callable[..., Job], gate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.touch()
+    job = add()
+    assert job.packed("dicom") is None
+    wait(queue, job)
+    (job.folder / "made" / "image.raw").write_bytes(os.urandom(8 << 20))
+    with ThreadPoolExecutor(6) as pool:
+        paths = list(pool.map(job.packed, ["nifti"] * 6))
+    assert set(paths) == {job.folder / "nifti.zip"}
+    with zipfile.ZipFile(job.folder / "nifti.zip") as zipped:
+        assert zipped.testzip() is None
+    packed = (job.folder / "nifti.zip").stat().st_mtime_ns
+    job.packed("nifti")
+    assert (job.folder / "nifti.zip").stat().st_mtime_ns == packed

@@ -10,8 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+import torch
 
 from transmodal.errors import InputError
 from webpage.processes import Ended, Work
@@ -47,6 +49,17 @@ def sleeping(pids: str) -> None:
 
 def where_temporary_files_go() -> str:
     return tempfile.gettempdir()
+
+
+def filling(how: str) -> int:
+    if how == "numpy":
+        return int(np.ones(1 << 32, np.uint8)[0])
+    if how == "torch":
+        return int(torch.ones(1 << 32, dtype=torch.uint8)[0])
+    try:
+        return len(bytearray(1 << 32))
+    except MemoryError as error:
+        raise InputError("the scan", found="it is broken", wanted="a scan", remedy="look again") from error
 
 
 def printing() -> str:
@@ -91,6 +104,13 @@ def test_killing_is_told_as_the_end(tmp_path: Path) -> None:
     running.kill()  # once more does no harm
     with pytest.raises(Ended, match="SIGKILL"):
         running.answer()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit does not count what is taken")
+@pytest.mark.parametrize("how", ["numpy", "torch", "told as a fault of the scan"])
+def test_more_memory_than_is_allowed_is_told_as_that(tmp_path: Path, how: str) -> None:
+    with pytest.raises(Ended, match=r"^it needs more than the 3\.0 GB of memory that it may take \(--max-memory-mb\)$"):
+        Work(f"{HERE}:filling", {"how": how}, tmp_path, memory=3 << 30).answer(60)
 
 
 def test_temporary_files_go_where_the_work_does(tmp_path: Path) -> None:

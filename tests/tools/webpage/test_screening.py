@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import itk
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
-from pydicom.uid import BasicTextSRStorage
+from pydicom.uid import BasicTextSRStorage, DeflatedExplicitVRLittleEndian
 
 from tests.common.radiographs import write_radiograph
 from tests.tools.translating.scans import ct_values, write_dicom, write_volume
@@ -179,6 +181,29 @@ def test_frames_that_a_dicom_header_claims_count(tmp_path: Path) -> None:
     folder = write_dicom(tmp_path / "series", ct_values((24, 26, 1)), NumberOfFrames=10_000_000)
     with pytest.raises(InputError, match="pixels; wanted 1 to"):
         screen_dicom(list(folder.iterdir()))
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95"])
+def test_a_deflated_dicom_is_refused_before_any_of_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syntax: str
+) -> None:
+    (path,) = write_dicom(tmp_path / "series", ct_values((24, 26, 1))).iterdir()
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.add_new(0x00291010, "OB", bytes(20 << 20))
+    dataset.save_as(path)
+    content = path.read_bytes().replace(b"1.2.840.10008.1.2.1.99", syntax.encode().ljust(22, b"\0"))
+    path.write_bytes(content)
+    assert len(content) < 100_000
+    monkeypatch.setattr(zlib, "decompress", lambda *_: pytest.fail("it was unpacked"))
+    with pytest.raises(InputError, match=r"packed as a whole .*; wanted DICOM that is not deflated"):
+        screen_dicom([path])
+
+
+def test_dicom_without_meta_information_is_refused_by_name(tmp_path: Path) -> None:
+    (path := tmp_path / "a.dcm").write_bytes(b"hello")
+    with pytest.raises(InputError, match=r"^a\.dcm: found a DICOM file that cannot be read"):
+        screen_dicom([path])
 
 
 def test_dicom_without_an_image_is_no_fault(tmp_path: Path) -> None:

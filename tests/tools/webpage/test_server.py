@@ -170,6 +170,11 @@ def test_a_bundle_that_lacks_something_says_what(client: Open) -> None:
         ({"kind": "radiograph"}, {}, "found a radiograph; wanted a CT or MR volume"),
         ({}, {"inputs": "radiograph"}, "wanted a radiograph of a chest"),
         (
+            {"dicom": True, "modality": "mr"},
+            {},
+            "found DICOM of MR; wanted CT. What to do: choose a direction from MR",
+        ),
+        (
             {"kind": "volumes", "contrasts": ["t1"]},
             {"inputs": "volumes", "directions": [{"source": "t1+t2", "target": "mr"}]},
             "found no t2; wanted t1, t2, a file each",
@@ -200,13 +205,23 @@ def test_an_upload_that_is_too_large_is_refused_and_leaves_nothing(client: Open)
     assert list(page.app.state.server.uploads.root.iterdir()) == []  # type: ignore[attr-defined]
 
 
-def test_more_uploads_than_are_kept_are_refused_until_one_goes(client: Open) -> None:
+def test_more_uploads_than_are_kept_are_refused_while_jobs_need_all(client: Open) -> None:
     page = client(max_held=2)
-    first, _ = held(page), held(page)
+    first, second = held(page), held(page)
+    first.jobs = second.jobs = 1
     answer = page.post("/api/uploads", files={"files": ("scan.nii", b"x")})
     assert answer.status_code == 429
-    page.delete(f"/api/uploads/{first.id}")
+    first.jobs = 0
     assert page.post("/api/uploads", content=b"").status_code == 422
+    assert [upload.folder.exists() for upload in (first, second)] == [False, True]
+
+
+def test_where_all_places_are_taken_the_upload_that_was_used_longest_ago_goes(client: Open) -> None:
+    page = client(max_held=3)
+    first, second, third = held(page), held(page), held(page)
+    first.used, second.used = third.used + 2, third.used + 1
+    page.post("/api/uploads", content=b"")
+    assert [upload.folder.exists() for upload in (first, second, third)] == [True, True, False]
 
 
 def test_uploads_go_when_their_time_is_over_unless_they_are_used(client: Open) -> None:
@@ -229,3 +244,5 @@ def test_an_error_inside_is_not_told_to_the_browser(client: Open, monkeypatch: p
     answer = quiet.get("/api/bundles")
     assert answer.status_code == 500
     assert "division" not in answer.text
+    assert set(answer.json()) == {"error"}
+    assert "default-src 'self'" in answer.headers["content-security-policy"]

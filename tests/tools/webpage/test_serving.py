@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,14 +52,35 @@ def folders(tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere processes are not asked to end")
-def test_a_server_that_is_asked_to_end_leaves_nothing(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["SIGTERM", "SIGHUP"])
+def test_a_server_that_is_asked_to_end_leaves_nothing(start: Start, tmp_path: Path, ending: str) -> None:
     process, address = start()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
     assert requests.get(address, timeout=10).status_code == 200
     assert len(folders(tmp_path)) == 1
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(getattr(signal, ending))
     assert process.wait(30) == 0
     assert folders(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere processes are ended in another way")
+def test_a_server_that_is_killed_leaves_nothing_either(start: Start, tmp_path: Path) -> None:
+    process, _ = start()
+    assert len(folders(tmp_path)) == 1
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 15
+    while folders(tmp_path):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_for_all_addresses_of_a_machine_one_is_printed_that_can_be_opened(start: Start) -> None:
+    process, address = start("0.0.0.0")
+    assert re.match(r"http://127\.0\.0\.1:\d+/\?token=", address)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("From other machines")
+    assert requests.Session().get(address, timeout=10).status_code == 200
 
 
 def test_with_a_token_the_printed_address_opens_the_page_and_the_bare_one_does_not(start: Start) -> None:

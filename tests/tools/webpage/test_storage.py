@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from webpage.storage import LONGEST_NAME, Held, private_folder, safe_name, told_without
+from webpage.storage import LOCK, LONGEST_NAME, Held, private_folder, safe_name, told_without
 
 
 @pytest.mark.parametrize(
@@ -48,20 +46,31 @@ def test_the_private_folder_is_its_owners_alone_and_goes_with_all_in_it() -> Non
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody knows whose folder it is")
-def test_what_a_killed_server_left_goes_when_the_next_one_starts(
+def test_what_a_killed_server_left_goes_when_the_next_one_starts_whatever_its_number_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    left, other = tmp_path / f"transmodal-web-{gone.pid}-abc", tmp_path / "transmodal-web-notes"
-    running = tmp_path / f"transmodal-web-{os.getppid()}-abc"
-    for folder in (left, other, running):
+    left, other = tmp_path / f"transmodal-web-{os.getpid()}-abc", tmp_path / "transmodal-web-notes"
+    for folder in (left, other):
         folder.mkdir()
-    with private_folder():
+    (left / LOCK).touch()
+    with private_folder() as running:
         assert not left.exists()
         assert other.exists()
+        with private_folder() as second:
+            assert running.exists()
+        assert not second.exists()
         assert running.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody knows whose folder it is")
+def test_a_lock_that_leads_elsewhere_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (elsewhere := tmp_path / "elsewhere").touch()
+    (left := tmp_path / "transmodal-web-abc").mkdir()
+    (left / LOCK).symlink_to(elsewhere)
+    with private_folder():
+        assert left.exists()
 
 
 def test_what_is_held_expires_after_its_last_use(tmp_path: Path) -> None:

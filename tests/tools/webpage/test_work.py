@@ -110,7 +110,7 @@ def test_a_radiograph_becomes_a_volume_with_its_projection(page: TestClient, tmp
     assert set(told["files"]) == {"translation", "radiograph", "drr", "provenance"}
     assert set(told["measures"]) == {"ncc", "ssim", "gradient_correlation"}
     sizes = {Image.open(io.BytesIO(page.get(told["files"][name]).content)).size for name in ("radiograph", "drr")}
-    assert sizes == {(32, 32)}
+    assert sizes == {(256, 256)}
     dicom = unpacked(page, job, "dicom", tmp_path / "out") / "dicom"
     (series,) = find_series(dicom / "ct")
     source = pydicom.dcmread(next((dicom / "source").iterdir()))
@@ -128,6 +128,8 @@ def test_contrasts_make_the_missing_one_with_its_deviation(page: TestClient, tmp
     told = finished(page, ask(page, found, BRAIN, "flair+t2+t1", "t1ce"))
     assert told["state"] == "done", told["error"]
     assert set(told["files"]) >= {"source", "translation", "uncertainty", "provenance"}
+    dicom = unpacked(page, told["job"], "dicom", tmp_path / "out") / "dicom"
+    assert sorted(folder.name for folder in (dicom / "source").iterdir()) == ["flair", "t1", "t2"]
 
 
 def test_a_translation_that_fails_says_why(page: TestClient, tmp_path: Path) -> None:
@@ -135,6 +137,7 @@ def test_a_translation_that_fails_says_why(page: TestClient, tmp_path: Path) -> 
     told = finished(page, ask(page, found, SCANS, "ct", "mr"))
     assert told["state"] == "failed"
     assert "wanted CT in Hounsfield units" in told["error"]
+    assert told["error"].count("found") == told["error"].count("What to do") == 1
     assert str(tmp_path.parent) not in told["error"]
 
 
