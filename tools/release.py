@@ -15,6 +15,7 @@ import fire
 os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
 from benchmarks import options
 from contract import Bundle
+from datalist import check_flags
 from releasing import building, checking, taking, training
 from releasing.weights import FOLDER
 from transmodal.errors import InputError
@@ -28,6 +29,7 @@ def build(
     hub: str | None = None,
     apart: bool = False,
     weights: str = str(FOLDER),
+    **unknown: Any,
 ) -> None:
     """Pack bundles into OUTPUT, a folder that a web host, a GitHub release or the hub serves; read its README.md.
 
@@ -45,27 +47,33 @@ def build(
             file:// address.
         hub: user or organisation of the Hugging Face hub, for hf_models/ and its commands.
         apart: keep the weights out of the zips, which then fetch them by download_large_files.
-        weights: folder of the released weights.
+        weights: folder of the released weights, which may hold none.
     """
     with _told():
+        check_flags(build, unknown, {})
         folders = find_bundles(*map(str, options.listed(bundles)))
         hosting = building.Hosting(base_url, hub, options.flag("apart", apart))
         packed = building.build(Path(str(output)), [Bundle(path) for path in folders], hosting, Path(str(weights)))
         for entry in packed:
-            print(f"{entry.archive}  {entry.size / 1e6:.1f} MB  {'with' if entry.weights else 'without'} weights")
+            print(f"{entry.archive}  {entry.size / 1e6:.1f} MB  {'with' if entry.record else 'without'} weights")
 
 
-def check(folder: str) -> None:
+def check(folder: str, **unknown: Any) -> None:
     """Compare every file of a release with its checksum and each listing with its files; exit status 1 if one differs.
 
     Args:
         folder: that `tools/release.py build` made, here or fetched from its host.
     """
     with _told():
+        check_flags(check, unknown, {})
         problems = list(checking.problems_of(Path(str(folder))))
     for problem in problems:
         print(problem)
-    print(f"{len(problems)} problems" if problems else "whole: every file is as it was released")
+    print(
+        f"{len(problems)} problem{'s' * (len(problems) != 1)}"
+        if problems
+        else "whole: every file is as it was released"
+    )
     sys.exit(int(bool(problems)))
 
 
@@ -135,6 +143,7 @@ def train(
         listed = None if datalist is None else _file(datalist).resolve()
         places = (Path(str(path)).expanduser().resolve() for path in (data, output))
         run = training.Run(home, *places, overlays, ids, listed)
+        run.check_ids()
         told = _about(about)
         made = training.train(run, str(commit) if commit else training.commit_of())
         filled = {key: {**told.get(key, {}), **getattr(made, key)} for key in ("training", "evaluation")}

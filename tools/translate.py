@@ -50,7 +50,10 @@ def translate(
     scans, left_out = find_scans(source, series, apart=pipeline.output)
     outcomes: list[Outcome] = []
     for scan in tqdm(scans, desc="cases", unit="case", disable=None if len(scans) > 1 else True):
+        told = {"", *(outcome.limits for outcome in outcomes)}
         outcomes.append(pipeline(scan))
+        if (limits := outcomes[-1].limits) not in told:
+            tqdm.write(f"Weights that come with the project: {limits}")
         tqdm.write(line_of(outcomes[-1], len(outcomes), len(scans)))
     return outcomes, left_out
 

@@ -18,7 +18,7 @@ from torch.utils import _pytree
 from transmodal.errors import InputError
 from transmodal.files import sha256_of
 
-__all__ = ["CPU", "KEYS", "OnnxPart", "in_place", "part_of", "with_onnx"]
+__all__ = ["CPU", "KEYS", "NetworkFrom", "OnnxPart", "in_place", "part_of", "with_onnx"]
 
 CPU: tuple[Any, ...] = ("CPUExecutionProvider",)
 KEYS = {"part": "transmodal.part", "weights": "transmodal.weights_sha256", "multiple": "transmodal.size_multiple"}
@@ -77,7 +77,13 @@ class OnnxPart(nn.Module):
             name: self._filled(name, value, kind, shape, sizes)
             for (name, (kind, shape)), value in zip(self.inputs.items(), given, strict=True)
         }
-        outputs = [torch.from_numpy(output).to(first.device) for output in self.session.run(None, feeds)]
+        try:
+            found = self.session.run(None, feeds)
+        except Exception as error:  # of what a graph cannot compute ONNX Runtime may say anything
+            shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in feeds.items())
+            reason = str(error).strip().splitlines()[0]
+            raise self._mismatch(f"a graph that cannot compute {shapes} ({reason})", "larger images") from error
+        outputs = [torch.from_numpy(output).to(first.device) for output in found]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def extra_repr(self) -> str:
@@ -115,12 +121,36 @@ class OnnxPart(nn.Module):
         )
 
 
+class NetworkFrom:
+    """A handler by which overlays that each replace the evaluator's network notice each other.
+
+    Args:
+        overlay: name of the config that this handler is in.
+        last: name that the last of these overlays gives itself, ``network_from``.
+    Raises:
+        InputError: if they differ, so that what ``overlay`` says would be lost.
+    """
+
+    def __init__(self, overlay: str, last: str) -> None:
+        if overlay != last:
+            raise InputError(
+                "--config_file",
+                found=f"{overlay} and {last}, of which only {last} would have an effect",
+                wanted="one config that replaces the evaluator's network",
+                remedy="leave one of them out",
+            )
+
+    def attach(self, engine: object) -> None:
+        """Nothing is left to do."""
+
+
 def with_onnx(
     network: nn.Module,
     parts: Sequence[str],
     folder: str | Path,
     weights: str | Path,
     providers: Sequence[Any] = CPU,
+    command: str | None = None,
 ) -> nn.Module:
     """Put ONNX graphs in the places of parts of a network.
 
@@ -130,11 +160,19 @@ def with_onnx(
         folder: that holds ``<part>.onnx`` for each of them.
         weights: file of the network's weights, from which the graphs have to be.
         providers: as for :class:`OnnxPart`.
+        command: that trains one stage of the network, as configs of a stage tell it; there are no graphs of stages.
     Returns:
         The network.
     Raises:
-        InputError: as :class:`OnnxPart`; or if a graph is of another part or of other weights.
+        InputError: as :class:`OnnxPart`; or if a graph is of another part or of other weights, or ``command`` is given.
     """
+    if command is not None:
+        raise InputError(
+            "--config_file",
+            found="a config that runs one stage of the network, over graphs of the whole",
+            wanted="one of the two",
+            remedy="run the stage by PyTorch",
+        )
     digest = sha256_of(weights)
     for name in parts:
         part_of(network, name)
@@ -185,6 +223,28 @@ def _kind(dtype: torch.dtype) -> str:
     return "mask" if dtype == torch.bool else "number" if dtype.is_floating_point else "index"
 
 
+def _names(providers: Sequence[Any]) -> list[str]:
+    """The names of providers.
+
+    Raises:
+        InputError: if they are no list of names, or of lists of a name and its options.
+    """
+    listed = providers if isinstance(providers, list | tuple) else ()
+    pairs = [[each, {}] if isinstance(each, str) else each for each in listed]
+    fine = [
+        isinstance(each, list | tuple) and len(each) == 2 and isinstance(each[0], str) and isinstance(each[1], Mapping)
+        for each in pairs
+    ]
+    if not pairs or not all(fine):
+        raise InputError(
+            "providers",
+            found=repr(providers),
+            wanted="a list of names, or of lists of a name and its options",
+            remedy=f'write --providers "{[*CPU]}"',
+        )
+    return [str(each[0]) for each in pairs]
+
+
 def _session(path: Path, providers: Sequence[Any]) -> Any:
     """An ONNX Runtime session with as many threads as PyTorch has.
 
@@ -202,7 +262,7 @@ def _session(path: Path, providers: Sequence[Any]) -> Any:
         ) from error
     if not path.is_file():
         raise InputError(path, found="no such file", wanted="an exported part of the network", remedy=EXPORT)
-    names = [each if isinstance(each, str) else str(each[0]) for each in providers]
+    names = _names(providers)
     if missing := [name for name in names if name not in runtime.get_available_providers()]:
         raise InputError(
             "providers",

@@ -6,6 +6,7 @@ Weights are random numbers, none of them zero: layers that start silent would hi
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -19,12 +20,16 @@ from torch import nn
 
 from contract import Bundle
 from export import OVERLAY, Written, export
+from exporting.checking import checked_script
+from exporting.examples import SHOWN, image_of
 from exporting.programs import write_script
 from importing.layers import Layers
 from tests.bundles.row import Direction
-from tests.bundles.tiny import BUNDLES, TINY, WRITTEN, importable, read, run
-from translating.model import Model
+from tests.bundles.tiny import BUNDLES, ROOT, TINY, WRITTEN, importable, read, run
+from translating.model import Model, cause_of
 from transmodal.checkpoints import save_weights
+from transmodal.errors import InputError
+from transmodal.exported import with_onnx
 from transmodal.phantom import write_phantoms
 
 ONE_OF_TWINS = {"ct_mr_cyclegan_translation": ["ct"], "ct_mr_syndiff_translation": ["first.predict"]}
@@ -84,11 +89,11 @@ def loud(network: nn.Module) -> nn.Module:
 
 def test_programs_are_what_was_exported(exported: Exported) -> None:
     """At other sizes than those of the export, and for one image instead of several."""
-    assert max(each.difference for each in exported.written if each.path.suffix == ".pt2") <= 1e-5
+    assert max(each.apart.largest for each in exported.written if each.path.suffix == ".pt2") <= 1e-5
 
 
 def test_graphs_differ_by_rounding_from_what_was_exported(exported: Exported) -> None:
-    assert max(each.difference for each in exported.written if each.path.suffix == ".onnx") <= 2e-5
+    assert max(each.apart.largest for each in exported.written if each.path.suffix == ".onnx") <= 2e-5
 
 
 def test_every_part_is_exported(exported: Exported) -> None:
@@ -103,11 +108,10 @@ def test_scripts_compute_what_the_network_computes(exported: Exported, tmp_path:
     with importable(exported.bundle):
         network = exported.model.layers.parser.get_parsed_content("network_def").eval()
         write_script(network, tmp_path / "model.ts", {"version": "1"})
+        image = image_of(exported.model.layers, network, SHOWN[exported.bundle.name])
+        assert checked_script(network, image, tmp_path / "model.ts").largest <= 1e-5
         told = {"metadata.json": ""}
-        script = torch.jit.load(tmp_path / "model.ts", _extra_files=told)
-        image = torch.rand(2, *shape_of(exported)) * 2 - 1
-        with torch.no_grad():
-            torch.testing.assert_close(script(image), network(image))
+        torch.jit.load(tmp_path / "model.ts", _extra_files=told)
     assert b"version" in bytes(told["metadata.json"])
 
 
@@ -150,7 +154,33 @@ def same_table(wanted: Path, found: Path) -> None:
         assert cell == other or float(other) == pytest.approx(float(cell), abs=1e-4), (cell, other)
 
 
-def shape_of(exported: Exported) -> tuple[int, ...]:
-    """Channels and sizes of an image that the network takes."""
-    inputs = exported.model.bundle.metadata["network_data_format"]["inputs"]["image"]
-    return inputs["num_channels"], *[32 for _ in inputs["spatial_shape"]]
+def test_every_overlay_that_replaces_the_network_gives_its_name() -> None:
+    overlays = [
+        path for kind in ("onnx", "trt", "lora") for path in ROOT.glob(f"bundles/*/configs/inference_{kind}.json")
+    ]
+    assert len(overlays) == 2 * len(BUNDLES) + 1
+    for path in overlays:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        assert content["network_from"] == path.name
+        (handler,) = content["+handlers"]
+        assert handler == {"_target_": "transmodal.exported.NetworkFrom", "overlay": path.name, "last": "@network_from"}
+
+
+@pytest.mark.parametrize("names", [("lora", "onnx"), ("onnx", "lora"), ("onnx", "trt")])
+def test_two_overlays_that_replace_the_network_are_refused_in_either_order(names: tuple[str, str]) -> None:
+    bundle = ROOT / "bundles" / "chest_xray_ctpa_translation"
+    overlays = tuple(bundle / f"configs/inference_{name}.json" for name in names)
+    parser = Layers(Bundle(bundle), overlays).parser
+    with pytest.raises(RuntimeError) as error:
+        parser.get_parsed_content("handlers")
+    cause = cause_of(error.value)
+    assert f"inference_{names[0]}.json and inference_{names[1]}.json" in str(cause)
+
+
+def test_a_stage_of_mddga_is_not_run_by_graphs_of_the_whole(tmp_path: Path) -> None:
+    bundle = ROOT / "bundles" / "ct_mr_mddga_translation"
+    overlays = tuple(bundle / f"configs/inference_{name}.json" for name in ("onnx", "slices"))
+    given = dict(Layers(Bundle(bundle), overlays).parser["evaluator"]["network"])
+    assert given["_target_"] == "transmodal.exported.with_onnx"
+    with pytest.raises(InputError, match="one stage of the network"):
+        with_onnx(nn.Identity(), [], tmp_path, tmp_path / "model.pt", command=given["command"])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from transmodal.checkpoints import save_weights
 from transmodal.errors import InputError
-from transmodal.exported import KEYS, OnnxPart, in_place, part_of, with_onnx
+from transmodal.exported import KEYS, NetworkFrom, OnnxPart, in_place, part_of, with_onnx
 from transmodal.files import sha256_of
 
 
@@ -181,6 +181,40 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 def test_a_provider_that_is_not_there_is_refused_and_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"without TensorrtExecutionProvider; wanted one of .*CPUExecutionProvider"):
         OnnxPart(graph(tmp_path / "part.onnx"), [["TensorrtExecutionProvider", {}], "CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("providers", ["CPUExecutionProvider", [], None, [3], [["CPUExecutionProvider"]]])
+def test_providers_that_are_no_list_of_them_are_refused(tmp_path: Path, providers: Any) -> None:
+    with pytest.raises(InputError, match=r"providers: found .*; wanted a list of names.*\n.*CPUExecutionProvider"):
+        OnnxPart(graph(tmp_path / "part.onnx"), providers)
+
+
+def test_an_image_that_the_graph_cannot_compute_is_refused_with_its_shape(tmp_path: Path) -> None:
+    """As a pad by reflection is, of an image smaller than the pad."""
+    path = graph(tmp_path / "part.onnx")
+    model = onnx.load(path)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([0, 0, 3, 3, 0, 0, 3, 3], np.int64), "pads"))
+    model.graph.node[0].input[0] = "padded"
+    model.graph.node.insert(0, helper.make_node("Pad", ["image", "pads"], ["padded"], mode="reflect"))
+    onnx.save(model, path)
+    with pytest.raises(
+        InputError, match=r"found a graph that cannot compute image \[1, 1, 2, 2\].*wanted larger images"
+    ):
+        OnnxPart(path)(torch.ones(1, 1, 2, 2))
+
+
+def test_one_config_that_replaces_the_network_is_taken() -> None:
+    NetworkFrom("inference_onnx.json", "inference_onnx.json").attach(None)
+
+
+def test_two_configs_that_replace_the_network_are_refused() -> None:
+    with pytest.raises(InputError, match="inference_lora.json and inference_onnx.json, of which only inference_onnx"):
+        NetworkFrom("inference_lora.json", "inference_onnx.json")
+
+
+def test_a_stage_of_the_network_is_not_run_by_graphs_of_the_whole(tmp_path: Path, weights: Path) -> None:
+    with pytest.raises(InputError, match="found a config that runs one stage"):
+        with_onnx(Network(), ["part"], tmp_path, weights, command="train that stage")
 
 
 def test_without_onnx_runtime_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from contract import Bundle
 from releasing import training
 from releasing.training import Run, Trained
 from releasing.weights import released
-from tests.packaging.tiny import NAME
+from tests.packaging.tiny import NAME, edit
 from tests.tools.releasing.house import ABOUT, tiny_house
 from transmodal.files import sha256_of
 
@@ -80,6 +80,32 @@ def test_options_that_cannot_be_meant_are_refused(run: Command, build: str, more
     assert "Traceback" not in text
 
 
+def test_one_problem_is_told_as_one(run: Command, build: str, tmp_path: Path) -> None:
+    run(build)
+    (tmp_path / "dist" / "index.html").unlink()
+    assert run(f"check {tmp_path / 'dist'}", status=1) == "index.html is gone\n1 problem\n"
+
+
+def test_an_unknown_option_is_refused_before_anything_is_built_or_checked(
+    run: Command, build: str, tmp_path: Path
+) -> None:
+    text = run(f"{build} --bundle all", status=1)
+    assert text.startswith("--bundle: found an unknown flag; wanted a flag of --help")
+    assert not (tmp_path / "dist").exists()
+    text = run(f"check {tmp_path} --weight here", status=1)
+    assert text.startswith("--weight: found an unknown flag")
+
+
+def test_an_id_of_no_config_is_refused_before_anything_is_taken_or_trained(
+    run: Command, house: tuple[Bundle, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("it trains"))
+    text = run(f"train {house[0].root} --data {tmp_path} --output {tmp_path / 'out'} --overlays a.json", status=1)
+    assert "found --overlays; wanted options of --help, or ids of its configs" in text
+    text = run(f"take {house[0].root} {house[1] / NAME / 'model.pt'} --overlays a.json --weights {house[1]}", status=1)
+    assert "found --overlays; wanted options of the tool" in text
+
+
 def test_weights_are_taken(run: Command, house: tuple[Bundle, Path], tmp_path: Path) -> None:
     torch.save({"ct.value": torch.tensor([3.0]), "mr.value": torch.tensor([4.0])}, tmp_path / "trained.pt")
     (tmp_path / "about.json").write_text(json.dumps({"limits": "none"}))
@@ -128,6 +154,7 @@ def test_what_a_training_made_is_taken_with_its_commands(
         return Trained(made, {"command": "evaluated so", "commit": commit}, {"": asked.output})
 
     monkeypatch.setattr(training, "train", train)
+    edit(house[0].root, "train", lambda content: content.update(max_epochs=1))
     about = {**ABOUT, "evaluation": {"data": "one phantom"}}
     (tmp_path / "about.json").write_text(json.dumps(about))
     given = f"--data {tmp_path} --output {tmp_path / 'out'} --about {tmp_path / 'about.json'} --commit 0123abc"

@@ -228,6 +228,32 @@ def test_the_classifier_is_the_bundles_own_or_else_the_one_that_comes_with_the_p
     assert translate._classifier(None) == own
 
 
+def test_the_limits_of_weights_that_come_with_the_project_are_told_once_and_recorded(
+    run_translate: Run, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translate, "CLASSIFIER", tmp_path / "no classifier")
+    home, came = (tmp_path / folder / tiny.name for folder in ("bundles", "weights"))
+    shutil.copytree(tiny, home)
+    came.mkdir(parents=True)
+    (home / "models" / "model.pt").rename(came / "model.pt")
+    record = {**record_of(came / "model.pt", tiny.name), "values": {}}
+    (came / "weights.json").write_text(json.dumps(record))
+    for name in ("a", "b"):
+        write_volume(tmp_path / "scans" / f"{name}.nii.gz", ct_values())
+    given = f"{tmp_path / 'scans'} --output {tmp_path / 'results'} --bundle {home} --device cpu"
+    told = f"Weights that come with the project: {record['limits']}\n"
+    assert run_translate(given).count(told) == 1
+    for name in ("a", "b"):
+        made = json.loads((tmp_path / "results" / name / "provenance.json").read_text(encoding="utf-8"))
+        assert made["limits"] == record["limits"]
+    assert run_translate(given).count(told) == 1
+
+
+def test_own_weights_are_said_to_have_no_limits(run: Run, mixed: Path, tmp_path: Path) -> None:
+    assert "Weights that come" not in run(f"{mixed / 'good.nii.gz'}")
+    assert "limits" not in json.loads((tmp_path / "results" / "good" / "provenance.json").read_text(encoding="utf-8"))
+
+
 def test_the_help_tells_every_option(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         fire.Fire(translate.main, command=["--help"])

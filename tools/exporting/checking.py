@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,24 @@ from exporting.programs import Flat, flat
 from transmodal.errors import InputError
 from transmodal.exported import OnnxPart
 
-__all__ = ["TOLERANCE", "checked", "difference", "runner_of"]
+__all__ = ["TOLERANCE", "Difference", "checked", "checked_script", "difference", "runner_of"]
 
 TOLERANCE = 1e-4
 """Largest difference that is taken for rounding, of values in [-1, 1] or of 1 / so much of larger ones: 0.15 HU of a
 window of 3000 HU. Networks that were trained are ten to a hundred times closer."""
+
+
+class Difference(NamedTuple):
+    """How far two answers are apart.
+
+    Args:
+        largest: difference, relative to the largest value above 1; infinite where a value is not finite or a shape
+            differs.
+        constant: whether PyTorch answered random images by one value throughout, of which little can be told.
+    """
+
+    largest: float
+    constant: bool = False
 
 
 def runner_of(path: Path) -> Callable[..., Any]:
@@ -29,8 +42,8 @@ def runner_of(path: Path) -> Callable[..., Any]:
     return torch.export.load(path).module()
 
 
-def difference(network: nn.Module, name: str, example: Example, path: Path) -> float:
-    """The largest difference between a part and its file, relative to the largest value above 1.
+def difference(network: nn.Module, name: str, example: Example, path: Path) -> Difference:
+    """How far a part and its file are apart.
 
     Inputs are random, of the sizes of the example's second call, and a single one instead of a batch: neither is what
     the part was exported with.
@@ -40,27 +53,45 @@ def difference(network: nn.Module, name: str, example: Example, path: Path) -> f
         _alone(value, other, generator) for value, other in zip(flat(example.second), flat(example.first), strict=True)
     ]
     with torch.no_grad():
-        wanted, found = (
-            _pytree.tree_leaves(run(*args)) for run in (Flat(network, name, example.first), runner_of(path))
-        )
-    if [value.shape for value in wanted] != [value.shape for value in found]:
-        return float("inf")
-    pairs = [(a, b) for a, b in zip(wanted, found, strict=True) if a.numel()]
-    return max(float((a - b).abs().max() / a.abs().max().clamp(min=1)) for a, b in pairs)
+        return _between(Flat(network, name, example.first)(*args), runner_of(path)(*args))
 
 
-def checked(network: nn.Module, name: str, example: Example, path: Path) -> float:
+def checked(network: nn.Module, name: str, example: Example, path: Path) -> Difference:
     """:func:`difference`, and the file is removed if that is more than :data:`TOLERANCE`.
 
     Raises:
         InputError: if it is.
     """
-    apart = difference(network, name, example, path)
-    if not apart <= TOLERANCE:
+    return _kept(path, difference(network, name, example, path))
+
+
+def checked_script(network: nn.Module, image: Tensor, path: Path) -> Difference:
+    """As :func:`checked`, for a file of TorchScript with the whole network.
+
+    Raises:
+        InputError: if the difference is more than :data:`TOLERANCE`.
+    """
+    with torch.no_grad():
+        return _kept(path, _between(network(image), torch.jit.load(path)(image)))
+
+
+def _between(wanted: Any, found: Any) -> Difference:
+    a, b = _pytree.tree_leaves(wanted), _pytree.tree_leaves(found)
+    if [value.shape for value in a] != [value.shape for value in b]:
+        return Difference(float("inf"))
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if x.numel()]
+    constant = any(x.numel() > 1 and bool((x == x.flatten()[0]).all()) for x, _ in pairs)
+    if not all(bool(value.isfinite().all()) for pair in pairs for value in pair):
+        return Difference(float("inf"), constant)
+    return Difference(max(float((x - y).abs().max() / x.abs().max().clamp(min=1)) for x, y in pairs), constant)
+
+
+def _kept(path: Path, apart: Difference) -> Difference:
+    if not apart.largest <= TOLERANCE:
         path.unlink()
         raise InputError(
             path,
-            found=f"results {apart:.2g} away from those of PyTorch",
+            found=f"results {apart.largest:.2g} away from those of PyTorch, or not finite",
             wanted=f"at most {TOLERANCE:.0e}",
             remedy="run this bundle by PyTorch; the file was removed",
         )

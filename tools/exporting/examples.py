@@ -21,7 +21,7 @@ from importing.layers import Layers
 from transmodal.errors import InputError
 from transmodal.exported import in_place, part_of
 
-__all__ = ["SHOWN", "Example", "Shown", "examples_of", "size_multiple"]
+__all__ = ["SHOWN", "Example", "Shown", "examples_of", "image_of", "size_multiple"]
 
 
 @dataclass(frozen=True)
@@ -127,16 +127,30 @@ def size_multiple(network: nn.Module) -> int:
     return max((int(getattr(module, "size_multiple", 1)) for module in network.modules()), default=1)
 
 
+def image_of(layers: Layers, network: nn.Module, shown: Shown) -> Tensor:
+    """A small random batch in [-1, 1], as the network itself takes it: (B, C, *S)."""
+    unit = _unit(network, shown)
+    axes = layers.bundle.metadata["network_data_format"]["inputs"]["image"]["spatial_shape"]
+    return torch.rand(2, _channels(layers), *[unit * -(-2 * SMALLEST // unit) for _ in axes]) * 2 - 1
+
+
 def _image(layers: Layers, network: nn.Module, shown: Shown, number: int) -> Tensor:
     """A random image in [-1, 1], as the inferer takes it: (B, C, *S)."""
-    channels = int(layers.bundle.metadata["network_data_format"]["inputs"]["image"]["num_channels"])
-    sources = layers.parser.get_parsed_content("sources") if "sources" in layers.parser else [None] * channels
-    halved = size_multiple(network) * int(getattr(getattr(network, "autoencoder", None), "downsampling", 1))
-    unit = shown.unit or halved * -(-SMALLEST // halved)
-    sizes = [unit * size for size in (shown.second if number else shown.first)]
+    sizes = [_unit(network, shown) * size for size in (shown.second if number else shown.first)]
     if not sizes:
         sizes = [int(layers.parser.get_parsed_content("xray_size"))] * 2
-    return torch.rand(shown.batches[number], len(sources), *sizes) * 2 - 1
+    return torch.rand(shown.batches[number], _channels(layers), *sizes) * 2 - 1
+
+
+def _channels(layers: Layers) -> int:
+    if "sources" in layers.parser:
+        return len(layers.parser.get_parsed_content("sources"))
+    return int(layers.bundle.metadata["network_data_format"]["inputs"]["image"]["num_channels"])
+
+
+def _unit(network: nn.Module, shown: Shown) -> int:
+    halved = size_multiple(network) * int(getattr(getattr(network, "autoencoder", None), "downsampling", 1))
+    return shown.unit or halved * -(-SMALLEST // halved)
 
 
 def _known(layers: Layers, ids: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,10 +48,11 @@ def build(output: Path, bundles: Sequence[Bundle], hosting: Hosting, weights: Pa
     Returns:
         What was packed.
     Raises:
-        InputError: if the folder holds anything else, weights do not fit, or a bundle is refused by
-            :func:`pack.pack`. The folder is as it was then.
+        InputError: if the folder holds anything else or is served elsewhere, there is no folder of weights, these do
+            not fit, or a bundle is refused by :func:`pack.pack`. The folder is as it was then.
     """
     _check_output(output)
+    _check_weights(weights)
     base = (hosting.base_url or output.resolve().as_uri()).rstrip("/")
     at_hand = released(weights)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -60,19 +61,38 @@ def build(output: Path, bundles: Sequence[Bundle], hosting: Hosting, weights: Pa
         if (before := output / LISTING).is_file():  # keeps other versions listed, and each version to one content
             (folder / LISTING).parent.mkdir()
             shutil.copyfile(before, folder / LISTING)
-        entries = [_add(folder, bundle, at_hand.get(bundle.name), base, hosting) for bundle in bundles]
-        pages.write(folder, entries, base, hosting.owner)
+        archives = [_add(folder, bundle, at_hand.get(bundle.name), base, hosting) for bundle in bundles]
+        pages.write(folder, _listed(folder, output, base), base, hosting.owner)
         _move(folder, output)
     write_sums(output)
-    return entries
+    return [pages.Entry.of(output / archive.name) for archive in archives]
 
 
-def _add(folder: Path, bundle: Bundle, weights: Released | None, base: str, hosting: Hosting) -> pages.Entry:
+def _listed(folder: Path, output: Path, base: str) -> list[pages.Entry]:
+    """All that the listing has, packed now or before.
+
+    Raises:
+        InputError: if something that stays from before is listed under another address.
+    """
+    info = json.loads((folder / LISTING).read_text(encoding="utf-8"))
+    for name, entry in info.items():
+        if (before := str(entry["source"]).rpartition("/")[0]) != base:
+            raise InputError(
+                f"--base_url {base}",
+                found=f"a folder that has {name} under {before}",
+                wanted="one address for all that is in it",
+                remedy=f"write --base_url {before}, name a new folder, or build all of it again",
+            )
+    found = {path.name: path for place in (output, folder) for path in place.glob("*.zip")}
+    return [pages.Entry.of(found[name]) for name in (f"{each}.zip" for each in sorted(info)) if name in found]
+
+
+def _add(folder: Path, bundle: Bundle, weights: Released | None, base: str, hosting: Hosting) -> Path:
     name = f"{bundle.name}_v{bundle.metadata['version']}"
     if weights is None:
         archive = pack(bundle, folder, without_weights=True, source_url=f"{base}/{name}.zip")
         _describe(folder, bundle, hosting.owner)
-        return pages.Entry(bundle.name, bundle.metadata, archive.name, archive.stat().st_size)
+        return archive
     path = folder / weights_name(name)
     address = f"{base}/{path.name}"
     with staged(bundle, weights) as (copy, overlays):
@@ -85,12 +105,11 @@ def _add(folder: Path, bundle: Bundle, weights: Released | None, base: str, host
             overlays=overlays,
         )
         _describe(folder, copy, hosting.owner)
-        metadata = copy.metadata
     shutil.copyfile(weights.file, path)
     large = folder / "large_files" / name / LARGE_FILES
     large.parent.mkdir(parents=True)
     large.write_text(pin(path, address), encoding="utf-8")
-    return pages.Entry(bundle.name, metadata, archive.name, archive.stat().st_size, weights, hosting.apart)
+    return archive
 
 
 def _describe(folder: Path, bundle: Bundle, owner: str | None) -> None:
@@ -122,6 +141,16 @@ def _check_output(output: Path) -> None:
     raise InputError(
         output, found=found, wanted="a new folder, or one that this program made", remedy="name another --output"
     )
+
+
+def _check_weights(weights: Path) -> None:
+    if not weights.is_dir():
+        raise InputError(
+            weights,
+            found="no such folder",
+            wanted="the folder of released weights, which may hold none",
+            remedy="correct --weights, or leave it out",
+        )
 
 
 def _move(source: Path, target: Path) -> None:

@@ -6,11 +6,12 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from monai.bundle import ConfigParser
 
 from pack import LARGE_FILES
-from releasing import hub
+from releasing import direction, hub
 from releasing.weights import WEIGHTS
 from transmodal.errors import InputError
 from transmodal.files import sha256_of, write_atomically
@@ -53,7 +54,9 @@ def problems_of(folder: Path) -> Iterator[str]:
     if damaged:  # listings of damaged files would only say so again
         return
     yield from _listing(folder)
+    yield from _addresses(folder)
     for path in sorted(folder.glob("*.zip")):
+        yield from _pages(path)
         yield from _archive(path)
     for path in sorted(folder.glob(f"large_files/*/{LARGE_FILES}")):
         yield from _pins(path, folder)
@@ -79,9 +82,13 @@ def _against_sums(folder: Path) -> Iterator[str]:
     yield from (f"{name} is not in {SUMS}" for name in files.keys() - wanted.keys())
 
 
-def _listing(folder: Path) -> Iterator[str]:
+def _info(folder: Path) -> dict[str, Any]:
     path = folder / "models" / "model_info.json"
-    info = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _listing(folder: Path) -> Iterator[str]:
+    info = _info(folder)
     for name, entry in info.items():
         archive = folder / f"{name}.zip"
         if not archive.is_file():
@@ -90,6 +97,22 @@ def _listing(folder: Path) -> Iterator[str]:
             yield f"models/model_info.json: checksum of {archive.name} is {entry['checksum']}"
     unlisted = {path.stem for path in folder.glob("*.zip")} - info.keys()
     yield from (f"{name}.zip is not in models/model_info.json" for name in sorted(unlisted))
+
+
+def _addresses(folder: Path) -> Iterator[str]:
+    """Whether zips and pinned weights are all to be fetched from one place."""
+    sources = [str(entry["source"]) for entry in _info(folder).values()]
+    for pins in folder.glob(f"large_files/*/{LARGE_FILES}"):
+        sources += [str(entry["url"]) for entry in ConfigParser.load_config_file(pins)["large_files"]]
+    if len(bases := sorted({source.rpartition("/")[0] for source in sources})) > 1:
+        yield f"models/model_info.json and {LARGE_FILES}: found several addresses of one folder: {', '.join(bases)}"
+
+
+def _pages(path: Path) -> Iterator[str]:
+    for page in ("README.md", "index.html"):
+        file = path.with_name(page)
+        if not file.is_file() or path.name not in file.read_text(encoding="utf-8"):
+            yield f"{page}: {path.name} is not listed"
 
 
 def _archive(path: Path) -> Iterator[str]:
@@ -104,6 +127,9 @@ def _archive(path: Path) -> Iterator[str]:
         names = archive.namelist()
         if {name.partition("/")[0] for name in names} != {bundle}:
             yield f"{path.name}: wanted the one top folder {bundle}"
+            return
+        read = [json.loads(archive.read(f"{bundle}/configs/{name}.json")) for name in ("metadata", "inference")]
+        yield from (f"{path.name}: metadata.json: {problem}" for problem in direction.problems_of(*read))
         inside, beside = f"{bundle}/models/model.pt", path.with_name(weights_name(path.stem))
         if inside in names and (not beside.is_file() or archive.read(inside) != beside.read_bytes()):
             yield f"{path.name}: its weights are not {beside.name}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from releasing.weights import Released
+from pack import LARGE_FILES
+from releasing.weights import RECORD
 
 __all__ = ["Entry", "write"]
 
@@ -26,7 +29,7 @@ class Entry:
         metadata: content of its metadata.json, as packed.
         archive: name of the zip.
         size: of the zip in bytes.
-        weights: that it is for; None where it is code alone.
+        record: of the weights that it is for; None where it is code alone.
         apart: they are not in the zip.
     """
 
@@ -34,8 +37,19 @@ class Entry:
     metadata: Mapping[str, Any]
     archive: str
     size: int
-    weights: Released | None = None
+    record: Mapping[str, Any] | None = None
     apart: bool = False
+
+    @classmethod
+    def of(cls, path: Path) -> Entry:
+        """What a zip tells of itself."""
+        name = path.name.rpartition("_v")[0]
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            metadata = json.loads(archive.read(f"{name}/configs/metadata.json"))
+            record = f"{name}/docs/{RECORD}"
+            found = json.loads(archive.read(record)) if record in names else None
+        return cls(name, metadata, path.name, path.stat().st_size, found, f"{name}/{LARGE_FILES}" in names)
 
     def commands(self, base: str, owner: str | None) -> Iterator[str]:
         """Ways to fetch it; one is enough."""
@@ -43,7 +57,7 @@ class Entry:
         yield f"{fetch} --url {base}/{self.archive}"
         if place := GITHUB.fullmatch(base):
             yield f"{fetch} --source github --repo {'/'.join(place.groups())}"
-        if owner and self.weights:
+        if owner and self.record:
             yield f"{fetch} --source huggingface_hub --repo {owner}/{self.name}"
 
 
@@ -68,18 +82,17 @@ def _script(entry: Entry, base: str, owner: str | None) -> Iterator[str]:
     yield from (f"# or: {command}" for command in others)
     if entry.apart:
         yield f"python -m monai.bundle download_large_files --bundle_path {entry.name}"
-    if entry.weights:
+    if entry.record:
         yield f"cd {entry.name}"
         yield "python -m monai.bundle run --config_file configs/inference.json --dataset_dir SCANS --output_dir RESULTS"
 
 
 def _facts(entry: Entry) -> Iterator[str]:
     yield f"`{entry.archive}`, {entry.size / 1e6:.1f} MB; its sha256 is in `SHA256SUMS`"
-    if entry.weights is None:
+    if entry.record is None:
         yield "no weights: its model card (docs/README.md) says how they are trained or imported"
         return
-    record = entry.weights.record
-    training = record["training"]
+    record, training = entry.record, entry.record["training"]
     yield f"weights of {record['size'] / 1e6:.1f} MB, trained on {training['data']}"
     yield f"licence of the data: {training['licence']}; {training['attribution']}"
     yield f"for: {record['intended_use']}"

@@ -13,6 +13,8 @@ from typing import Any
 
 from contract.bundle import Bundle
 from format_json import format_text
+from importing.layers import Layers
+from releasing.direction import direction_of, told
 from releasing.weights import RECORD, Released
 from transmodal.errors import InputError
 
@@ -25,7 +27,8 @@ NOT_SHIPPED = re.compile(r"No image and no weight is shipped with this bundle")
 def staged(bundle: Bundle, weights: Released) -> Iterator[tuple[Bundle, Sequence[Path]]]:
     """A passing copy of a bundle that tells of its weights, and the overlays to fold into its configs.
 
-    ``metadata.json`` gets their ``eval_metrics``, ``docs/weights.json`` their record with the command, data and commit
+    ``metadata.json`` gets their ``eval_metrics``, the data of their training and, where the ids that they need fix it,
+    their direction; ``docs/weights.json`` their record with the command, data and commit
     of these numbers, and ``docs/data_license.txt`` says what they were trained on.
 
     Raises:
@@ -45,12 +48,19 @@ def staged(bundle: Bundle, weights: Released) -> Iterator[tuple[Bundle, Sequence
             target = copy.root / source.relative_to(bundle.root)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-        _write(copy.configs / "metadata.json", {**bundle.metadata, "eval_metrics": weights.eval_metrics})
+        _write(copy.configs / "metadata.json", _metadata(bundle, weights))
         _write(copy.root / "docs" / RECORD, _with_evidence(weights))
         _tell_licence(copy.root / "docs" / "data_license.txt", weights)
         values = Path(folder) / "values.json"
         _write(values, weights.values)
         yield copy, [*(copy.root / name for name in weights.overlays), *([values] if weights.values else [])]
+
+
+def _metadata(bundle: Bundle, weights: Released) -> dict[str, Any]:
+    """What the bundle tells of itself, true of these weights."""
+    layers = Layers(bundle, tuple(bundle.root / name for name in weights.overlays), weights.values)
+    content = told(bundle.metadata, direction_of(layers.parser.config))
+    return {**content, "data_source": weights.record["training"]["data"], "eval_metrics": weights.eval_metrics}
 
 
 def _with_evidence(weights: Released) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.bundle import Bundle
+from format_json import load
 from importing.layers import Layers
 from transmodal.errors import InputError
 from verify import ROOT
@@ -49,6 +50,23 @@ class Run:
         """The ids that inference needs as well; the others are of the training alone."""
         inference = Layers(self.bundle).parser  # overlays are of training and inference alike
         return {key: value for key, value in self.ids.items() if key.partition("#")[0] in inference}
+
+    def check_ids(self) -> None:
+        """Refuse ids that no config of the runs has, before any of them.
+
+        Raises:
+            InputError: if there are any.
+        """
+        named = (self.bundle.configs / f"{name}.json" for name in ("train", "inference", "evaluate"))
+        files = [path for path in (*named, *(self.bundle.root / name for name in self.overlays)) if path.is_file()]
+        there = {key for path in files for key in load(path)}
+        if unknown := [f"--{key}" for key in self.ids if key.partition("#")[0] not in there]:
+            raise InputError(
+                self.bundle.name,
+                found=", ".join(unknown),
+                wanted="options of --help, or ids of its configs",
+                remedy="correct or remove them",
+            )
 
     def command(self, configs: Sequence[str], output: Path, **more: Any) -> list[str]:
         """A ``monai.bundle run`` in the bundle's root."""

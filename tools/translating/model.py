@@ -47,10 +47,12 @@ class Model:
     Args:
         layers: the bundle's inference config, overlays and ids over it.
         weights: file of the network's weights.
+        limits: what is told of weights that come with the project, to show wherever they are used.
     """
 
     layers: Layers
     weights: Path
+    limits: str = ""
 
     @property
     def bundle(self) -> Bundle:
@@ -179,7 +181,7 @@ def model_of(
     laid = [*needed, *(Path(options.file("config", str(path), home.root)).resolve() for path in overlays)]
     layers = Layers(home, tuple(dict.fromkeys(laid)), {**(came.values if came else {}), **(ids or {})})
     layers.check_ids()
-    return Model(layers, weights)
+    return Model(layers, weights, str(came.record["limits"]) if came else "")
 
 
 def _weights(home: Bundle, ckpt_path: str | Path | None) -> tuple[Path, Released | None]:

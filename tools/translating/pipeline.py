@@ -117,10 +117,10 @@ class Pipeline:
         folder = self.output / scan.case
         before = provenance.before(folder, request, scan.files, wishes.force)
         if before.warnings is not None:
-            return Outcome(scan.case, "finished before", str(folder), before.warnings)
+            return Outcome(scan.case, "finished before", str(folder), before.warnings, limits=model.limits)
         stage.name(source, image)
         made = working / "made" / scan.case
-        record = self._record(scan, verdict, request)
+        record = self._record(scan, verdict, request) | ({"limits": model.limits} if model.limits else {})
         told += contradictions(stage, image, verdict, wishes.classifier)
         found, record["effective"] = self._run(stage, image, verdict, target, model, draws, made)
         warnings = [*told, *found]
@@ -129,7 +129,7 @@ class Pipeline:
         text = f"{source} to {target}, {folder / f'{target}.nii.gz'}"
         again = f" (made again, since {before.damage})" if before.damage else ""
         notes = scan.series.notes if scan.series else ()
-        return Outcome(scan.case, "translated", text + again, tuple(warnings), notes=notes)
+        return Outcome(scan.case, "translated", text + again, tuple(warnings), notes=notes, limits=model.limits)
 
     def _request(self, scan: Scan, source: str, target: str, model: Model) -> dict[str, Any]:
         """All that decides the result."""

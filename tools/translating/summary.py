@@ -24,6 +24,7 @@ class Outcome:
         warnings: what to be wary of.
         seconds: how long it took.
         notes: what is good to know, and nothing to be wary of.
+        limits: of the weights that come with the project, where it is they that translate.
     """
 
     case: str
@@ -32,6 +33,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    limits: str = ""
 
 
 def line_of(outcome: Outcome, number: int, total: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from monai.bundle import ConfigParser
 
 from contract import Bundle
 from contract.running import network_of
@@ -50,6 +52,20 @@ def test_it_claims_the_scores_of_its_weights_and_names_the_licence_of_their_data
     text = (bundle.root / "docs" / "data_license.txt").read_text(encoding="utf-8")
     assert weights.record["training"]["licence"] in text
     assert "no weight" not in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_tells_the_direction_and_the_data_of_its_weights(unpacked: Path, name: str) -> None:
+    bundle = Bundle(unpacked / name)
+    assert bundle.metadata["data_source"] == released()[name].record["training"]["data"]
+    parser = ConfigParser(json.loads((bundle.configs / "inference.json").read_text(encoding="utf-8")))
+    if "sources" not in parser:
+        return
+    with bundle.importable():
+        sources, target = parser.get_parsed_content("sources"), parser.get_parsed_content("target")
+    assert bundle.metadata["translation"]["directions"] == [[*sources, target]]
+    channels = bundle.metadata["network_data_format"]["inputs"]["image"]["channel_def"]
+    assert [title.split()[0].lower() for title in channels.values()] == [name.replace("t1ce", "t1") for name in sources]
 
 
 @pytest.mark.skipif(TRANSLATING not in NAMES, reason="its weights are not released")

@@ -76,7 +76,7 @@ def files(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("suffix", ["onnx", "pt2"])
 def test_a_file_computes_what_the_part_computes(network: Network, files: Path, suffix: str) -> None:
-    assert difference(network, "mixing", example(), files / f"mixing.{suffix}") < 1e-6
+    assert difference(network, "mixing", example(), files / f"mixing.{suffix}").largest < 1e-6
 
 
 def test_a_graph_has_the_names_of_arguments_and_axes(files: Path) -> None:
@@ -99,7 +99,7 @@ def test_sizes_that_do_not_differ_are_fixed(network: Network, tmp_path: Path) ->
 def test_a_method_is_exported_as_a_module_is(network: Network, tmp_path: Path) -> None:
     shown = Example((torch.rand(3, 1, 8, 6),), (torch.rand(5, 1, 4, 10),), ("image",))
     write_program(program_of(network, "mixing.mix", shown), tmp_path / "a.pt2")
-    assert difference(network, "mixing.mix", shown, tmp_path / "a.pt2") < 1e-6
+    assert difference(network, "mixing.mix", shown, tmp_path / "a.pt2").largest < 1e-6
 
 
 def test_a_batch_that_comes_out_as_a_constant_is_an_error() -> None:

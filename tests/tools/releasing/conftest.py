@@ -23,6 +23,13 @@ def house(tmp_path: Path) -> House:
 
 
 @pytest.fixture
+def nothing(tmp_path: Path) -> Path:
+    """A folder of released weights that holds none."""
+    (tmp_path / "nothing").mkdir()
+    return tmp_path / "nothing"
+
+
+@pytest.fixture
 def built(house: House, tmp_path: Path) -> Built:
     """Build the release of the house; arguments are those of Hosting."""
 

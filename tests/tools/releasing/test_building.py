@@ -90,18 +90,18 @@ def test_without_an_owner_nothing_is_written_for_the_hub(built: Built) -> None:
     assert not (built() / "hf_models").exists()
 
 
-def test_without_released_weights_the_code_is_packed_alone(built: Built, tmp_path: Path) -> None:
-    folder = built(weights=tmp_path / "none", owner="someone")
+def test_without_released_weights_the_code_is_packed_alone(built: Built, nothing: Path) -> None:
+    folder = built(weights=nothing, owner="someone")
     with zipfile.ZipFile(folder / f"{VERSION}.zip") as file:
         assert not [name for name in file.namelist() if "/models/" in name]
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["hf_models", "models"]
     assert list(problems_of(folder)) == []
 
 
-def test_weights_that_lie_in_the_bundle_are_not_published(house: House, built: Built, tmp_path: Path) -> None:
+def test_weights_that_lie_in_the_bundle_are_not_published(house: House, built: Built, nothing: Path) -> None:
     (house[0].root / "models").mkdir(exist_ok=True)
     torch.save({"ct.value": torch.zeros(1), "mr.value": torch.zeros(1)}, house[0].weights)
-    folder = built(weights=tmp_path / "none")
+    folder = built(weights=nothing)
     with zipfile.ZipFile(folder / f"{VERSION}.zip") as file:
         assert not [name for name in file.namelist() if "/models/" in name]
 
@@ -122,6 +122,45 @@ def test_a_new_version_joins_the_old_one(built: Built, house: House) -> None:
     assert after[f"{VERSION}.zip"] == before[f"{VERSION}.zip"]
     assert sorted(json.loads(after["models/model_info.json"])) == [VERSION, f"{NAME}_v0.2.0"]
     assert list(problems_of(folder)) == []
+
+
+def other_bundle(folder: Path) -> Bundle:
+    return Bundle(tiny_bundle(folder / "more", name="ct_mr_other_translation", package="other_bundle"))
+
+
+def test_what_was_there_before_stays_on_the_pages(built: Built, house: House, tmp_path: Path) -> None:
+    folder = built(base_url=BASE)
+    build(folder, [other_bundle(tmp_path)], Hosting(BASE), house[1])
+    for page in ("README.md", "index.html"):
+        text = (folder / page).read_text()
+        assert f"{BASE}/{VERSION}.zip" in text
+        assert f"{BASE}/ct_mr_other_translation_v0.1.0.zip" in text
+        assert "multiplies by one number" in text
+    assert list(problems_of(folder)) == []
+
+
+def test_another_address_for_what_is_added_is_refused(built: Built, house: House, tmp_path: Path) -> None:
+    folder, other = built(base_url=BASE), other_bundle(tmp_path)
+    before = files(folder)
+    for address in ("https://example.org/other", None):
+        with pytest.raises(
+            InputError, match=rf"found a folder that has {VERSION} under {BASE}; .*\n.*--base_url {BASE}"
+        ):
+            build(folder, [other], Hosting(address), house[1])
+        assert files(folder) == before
+
+
+def test_all_of_a_folder_may_be_built_again_for_another_address(built: Built) -> None:
+    built(base_url=BASE)
+    folder = built(base_url="https://example.org/other")
+    assert f"{BASE}/" not in (folder / "README.md").read_text()
+    assert list(problems_of(folder)) == []
+
+
+def test_a_folder_of_weights_that_is_not_there_is_refused(built: Built, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none: found no such folder; wanted the folder of released weights"):
+        built(weights=tmp_path / "none")
+    assert not (tmp_path / "dist").exists()
 
 
 def test_one_version_has_one_content_and_a_refused_release_leaves_the_folder(built: Built, house: House) -> None:

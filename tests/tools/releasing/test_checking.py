@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from contract import Bundle
+from releasing.building import Hosting, build
 from releasing.checking import problems_of, write_sums
-from tests.packaging.tiny import NAME
+from tests.packaging.tiny import NAME, edit
+from tests.tools.releasing.house import write_record
 from transmodal.errors import InputError
 
+House = tuple[Bundle, Path]
 Built = Callable[..., Path]
 VERSION, WEIGHTS = f"{NAME}_v0.1.0", f"{NAME}-0.1.0-model.pt"
 
@@ -63,6 +67,31 @@ def test_a_zip_that_is_not_listed_is_told(folder: Path) -> None:
     (folder / "models" / "model_info.json").write_text("{}")
     write_sums(folder)
     assert found(folder) == [f"{VERSION}.zip is not in models/model_info.json"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "index.html"])
+def test_a_zip_that_a_page_does_not_list_is_told(folder: Path, page: str) -> None:
+    (folder / page).write_text("nothing")
+    write_sums(folder)
+    assert found(folder) == [f"{page}: {VERSION}.zip is not listed"]
+
+
+def test_several_addresses_of_one_folder_are_told(folder: Path) -> None:
+    path = folder / "models" / "model_info.json"
+    path.write_text(path.read_text().replace("https://example.org/r/", "https://example.org/other/"))
+    write_sums(folder)
+    addresses = "https://example.org/other, https://example.org/r"
+    told = f"models/model_info.json and large_files.yml: found several addresses of one folder: {addresses}"
+    assert found(folder) == [told]
+
+
+def test_metadata_of_another_direction_than_the_config_are_told(house: House, tmp_path: Path) -> None:
+    bundle, weights = house
+    edit(bundle.root, "metadata", lambda content: content.update(translation={"directions": [["ct", "mr"]]}))
+    write_record(weights / NAME, values={"source": "mr", "target": "ct"})
+    build(tmp_path / "dist", [Bundle(bundle.root)], Hosting(), weights)
+    (problem,) = found(tmp_path / "dist")
+    assert problem.startswith(f"{VERSION}.zip: metadata.json: translation.directions: found [['ct', 'mr']]; wanted")
 
 
 def test_other_weights_beside_the_zip_are_told(folder: Path) -> None:

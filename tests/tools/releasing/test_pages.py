@@ -45,8 +45,8 @@ def test_weights_that_are_kept_apart_are_fetched_by_a_second_command(built: Buil
     assert command in (built("apart", apart=True) / "README.md").read_text()
 
 
-def test_a_bundle_without_weights_is_not_said_to_run(built: Built, tmp_path: Path) -> None:
-    text = (built(weights=tmp_path / "none", owner="someone") / "README.md").read_text()
+def test_a_bundle_without_weights_is_not_said_to_run(built: Built, nothing: Path) -> None:
+    text = (built(weights=nothing, owner="someone") / "README.md").read_text()
     assert "no weights" in text
     assert "bundle run" not in text
     assert "--source huggingface_hub" not in text

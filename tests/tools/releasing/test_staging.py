@@ -26,6 +26,12 @@ def test_its_scores_stand_in_the_metadata_with_their_evidence(house: House) -> N
         assert statuses["scores have a record"] == "ok"
 
 
+def test_what_they_were_trained_on_stands_in_the_metadata(house: House) -> None:
+    bundle, weights = house
+    with staged(bundle, released(weights)[NAME]) as (copy, _):
+        assert copy.metadata["data_source"] == "phantoms of thighs"
+
+
 def test_without_an_evaluation_no_score_is_claimed(house: House) -> None:
     bundle, weights = house
     write_record(weights / NAME, eval_metrics={"mae": None})

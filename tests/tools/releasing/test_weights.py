@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,3 +121,18 @@ def test_what_this_checkout_releases_is_whole_fits_its_bundle_and_is_small(name:
     Model(layers, weights.file).check()
     text = json.dumps(weights.record)
     assert not [word for word in ("/home/", "/tmp/", "/root/") if word in text]
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in FOLDER.glob("*/weights.json")))
+def test_what_this_checkout_releases_has_one_number_for_each_measure(name: str) -> None:
+    assert [where for where in _scores(released()[name].record["eval_metrics"]) if {"mean", "median"} & {*where}] == []
+
+
+def _scores(content: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of each number."""
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _scores(value, (*above, key))
+        else:
+            assert isinstance(value, int | float), (*above, key)
+            yield (*above, key)

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dicom_translation.settings import Settings
 from transmodal.errors import InputError
 from transmodal.files import sha256_of
@@ -17,6 +19,17 @@ __all__ = ["PackedBundle", "bundle_in"]
 
 METADATA, INFERENCE, WEIGHTS = "configs/metadata.json", "configs/inference.json", "models/model.pt"
 TORCHSCRIPT = "models/model.ts"
+
+RESERVED = {
+    "source": "translation: source",
+    "target": "translation: target",
+    "body_from": "the series itself",
+    **dict.fromkeys(("bundle_root", "ckpt_path"), "-m"),
+    **dict.fromkeys(("dataset_dir", "datalist", "section"), "-i"),
+    "output_dir": "-o",
+    **dict.fromkeys(("imports", "initialize", "run", "finalize", "handlers"), "the bundle"),
+}
+"""Ids of a bundle that the application or the bundle sets, and what sets them."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +72,22 @@ class PackedBundle:
             InputError: if it does not translate so, or has no such id.
         """
         self._check_direction(settings.source, settings.target)
-        unknown = [key for key in settings.ids if key.partition("#")[0] not in self.config]
-        if unknown:
-            raise InputError(
-                self.root / INFERENCE,
-                found=f"no id {', '.join(unknown)}",
-                wanted="ids of this config under translation: ids of the manifest",
-                remedy=f"take one of {', '.join(key for key in self.config if not key.startswith('_'))}",
-            )
+        for key in settings.ids:
+            self._check_id(key)
+        _check_device(settings.ids.get("device"))
         direction = {"source": settings.source, "target": settings.target, "bundle_root": str(self.root)}
         return {**{key: value for key, value in direction.items() if key in self.config}, **settings.ids}
+
+    def _check_id(self, key: str) -> None:
+        """Refuse an id that is not there, that is set elsewhere, or that is no plain setting but made of others."""
+        plain = [each for each, value in self.config.items() if each not in RESERVED and _is_plain(each, value)]
+        if key in plain:
+            return
+        name = key.partition("#")[0]
+        found, wanted = f"no id {key}", "ids of this config under translation: ids of the manifest"
+        if name in self.config:
+            found = f"translation: ids: {key} in the manifest, which {RESERVED.get(name, 'the bundle')} sets"
+        raise InputError(self.root / INFERENCE, found=found, wanted=wanted, remedy=f"take one of {', '.join(plain)}")
 
     def _check_direction(self, source: str, target: str) -> None:
         listed = [tuple(pair) for pair in self.metadata.get("translation", {}).get("directions", [])]
@@ -93,6 +112,25 @@ class PackedBundle:
                 wanted="the config of a bundle",
                 remedy="unpack the bundle's zip again",
             ) from error
+
+
+def _is_plain(key: str, value: Any) -> bool:
+    """Whether an id holds a value, and not what is made of other ids."""
+    text = json.dumps(value)
+    return not key.startswith("_") and not isinstance(value, dict) and "@" not in text and "_target_" not in text
+
+
+def _check_device(device: Any) -> None:
+    """Refuse a device that is not there, before any case is read."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # PyTorch built without a kind of device asserts
+        raise InputError(
+            f"translation: ids: device: {device}",
+            found=str(error).strip().splitlines()[0],
+            wanted="a device that is there",
+            remedy="write device: cpu, or leave it out",
+        ) from error
 
 
 def bundle_in(models: str | Path, name: str | None = None) -> PackedBundle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +54,14 @@ class Settings:
         application = _mapping(content.get("application"), path, "application")
         translation = _mapping(content.get("translation"), path, "translation")
         _check(translation, path)
+        selection = _mapping(content.get("selection"), path, "selection")
+        _check_patterns(selection, path)
         return cls(
             title=str(application.get("title", "")),
             version=str(application.get("version", "")),
             source=translation["source"],
             target=translation["target"],
-            conditions=_mapping(content.get("selection"), path, "selection"),
+            conditions=selection,
             bundle=translation.get("bundle"),
             ids=translation.get("ids") or {},
         )
@@ -111,3 +114,17 @@ def _check(translation: Mapping[str, Any], path: str | Path) -> None:
                 wanted=f"one of {', '.join(MODALITY_OF)}",
                 remedy=f"name the {key} of the translation",
             )
+
+
+def _check_patterns(selection: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse text that is no regular expression, on which the SDK's selector would fail in the midst of a run."""
+    for key, value in selection.items():
+        try:
+            re.compile(value if isinstance(value, str) else "")
+        except re.error as error:
+            raise InputError(
+                path,
+                found=f"selection: {key}: {value!r} ({error})",
+                wanted="a regular expression",
+                remedy='correct it, such as "^MR$"; a backslash goes before each of []()*+?.^$ that is meant itself',
+            ) from error

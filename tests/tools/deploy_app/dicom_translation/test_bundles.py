@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,33 @@ def test_ids_of_the_manifest_are_laid_over_the_config(models: Path) -> None:
 def test_an_id_that_the_config_does_not_have_is_refused(models: Path) -> None:
     with pytest.raises(InputError, match="found no id sead"):
         bundle_in(models).ids(settings(sead=7))
+
+
+GIVEN = ("source", "target", "bundle_root", "ckpt_path", "dataset_dir", "output_dir", "imports", "body_from", "run")
+MADE = ("network_def", "preprocessing", "evaluator")
+
+
+@pytest.mark.parametrize("key", [*GIVEN, *MADE, "network", "network_def#channels"])
+def test_an_id_that_the_application_or_the_bundle_sets_is_refused(models: Path, key: str) -> None:
+    made = {each: {"_target_": "Compose"} for each in MADE}
+    given = dict.fromkeys(GIVEN, "given")
+    edit(models / NAME, "inference", lambda config: config.update({**made, **given, "network": "@network_def"}))
+    with pytest.raises(InputError, match=rf"{key} in the manifest, which .* sets"):
+        bundle_in(models).ids(replace(settings(), ids={key: "ct"}))
+
+
+def test_the_remedy_names_plain_settings_alone(models: Path) -> None:
+    edit(models / NAME, "inference", lambda config: config.update(seed=0, sampler={"_target_": "x"}, same="@seed"))
+    with pytest.raises(InputError) as error:
+        bundle_in(models).ids(settings(sead=7))
+    offered = error.value.remedy.removeprefix("take one of ").split(", ")
+    assert {"seed", "device"} <= {*offered}
+    assert not {*offered} & {"sampler", "same", "bundle_root", "ckpt_path", "imports", "network", "run", "source"}
+
+
+def test_a_device_that_is_not_there_is_refused(models: Path) -> None:
+    with pytest.raises(InputError, match="translation: ids: device: cuda:99: found"):
+        bundle_in(models).ids(settings(device="cuda:99"))
 
 
 def test_a_direction_that_the_bundle_does_not_translate_is_refused(models: Path) -> None:

@@ -76,6 +76,11 @@ def test_a_manifest_without_rules_would_take_any_series_and_is_refused(tmp_path:
         Settings.read(manifest(tmp_path, selection=None))
 
 
+def test_a_condition_that_is_no_regular_expression_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"selection: Modality: '\['.*wanted a regular expression"):
+        Settings.read(manifest(tmp_path, selection={"Modality": "["}))
+
+
 @pytest.mark.parametrize("text", ["a: [", "just words"])
 def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "app.yaml").write_text(text, encoding="utf-8")
