@@ -35,8 +35,8 @@ def parser() -> argparse.ArgumentParser:
     """The options; what is not among them is handed on to ``monailabel start_server``."""
     parser = argparse.ArgumentParser(
         description="Serve packed bundles by MONAI Label, offline. Other options are those of monailabel start_server.",
-        epilog="Nobody has to log in, and whoever reaches the server can read the files it can: other hosts than "
-        "127.0.0.1 are for closed networks. Synthetic images are not for diagnosis.",
+        epilog="Nobody has to log in, and whoever reaches the server can read its studies and start trainings: other "
+        "hosts than 127.0.0.1 are for closed networks. Synthetic images are not for diagnosis.",
     )
     parser.add_argument("--bundles", required=True, type=Path, help="folder of bundles, as folders or zips of pack.py")
     parser.add_argument("--studies", required=True, type=Path, help="folder of the images that clients ask for by name")
@@ -49,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
 
 def python() -> Path:
     """The interpreter of MONAI Label's environment, made where it is missing."""
+    if not (environment.ROOT / FOLDER).is_dir():
+        print(f"Making {FOLDER} for MONAI Label: about 3 GB, takes minutes; only the first start does so", flush=True)
     return environment.extra(FOLDER, APP / "requirements.txt", APP / "requirements-no-deps.txt")
 
 

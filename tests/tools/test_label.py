@@ -62,6 +62,18 @@ def test_what_it_does_not_know_is_handed_on(tmp_path: Path, monkeypatch: pytest.
     assert ran[0][-5:] == ["--conf", "models", "one", "--verbose", "WARNING"]
 
 
+def test_the_first_start_says_how_long_and_how_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(label.environment, "ROOT", tmp_path)
+    monkeypatch.setattr(label.environment, "extra", lambda *arguments: tmp_path)
+    label.python()
+    assert "about 3 GB, takes minutes" in capsys.readouterr().out
+    (tmp_path / label.FOLDER).mkdir()
+    label.python()
+    assert capsys.readouterr().out == ""
+
+
 def test_help_needs_no_environment(root: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-S", str(root / "tools" / "label.py"), "--help"], capture_output=True, text=True, timeout=60

@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from lib import privacy, stopping
-from lib.bundles import chosen, find_bundles
+from fastapi import HTTPException
+from lib import doors, privacy, stopping
+from lib.bundles import find_bundles
 from lib.infer import BundleTranslation
 from lib.train import BundleTraining
 from monailabel.interfaces.app import MONAILabelApp
@@ -32,8 +34,7 @@ class TranslationApp(MONAILabelApp):
     """
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
-        found = find_bundles(conf.get("bundles", ""), unpacked=Path(app_dir) / "model")
-        self.bundles = chosen(found, conf.get("models", ""))
+        self.bundles = find_bundles(conf.get("bundles", ""), Path(app_dir) / "model", conf.get("models", ""))
         privacy.keep_to_ourselves()
         super().__init__(
             app_dir=app_dir,
@@ -52,9 +53,35 @@ class TranslationApp(MONAILabelApp):
         tasks = {name: BundleTraining(str(bundle), self.conf) for name, bundle in self.bundles.items()}
         return {name: task for name, task in tasks.items() if task.is_valid()}
 
+    def infers(self) -> Mapping[str, InferTask]:
+        """The tasks of inference by the names of their bundles."""
+        return dict(self._infers)
+
+    def trainers(self) -> Mapping[str, TrainTask]:
+        """The trainings by the names of their bundles."""
+        return dict(self._trainers)
+
+    def scoring_methods(self) -> Mapping[str, object]:
+        """The methods of scoring by their names."""
+        return dict(self._scoring_methods)
+
+    def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The image to look at next.
+
+        Raises:
+            HTTPException: status 404, if there is no such strategy.
+        """
+        if (strategy := request.get("strategy")) not in self._strategies:
+            raise HTTPException(404, f"no strategy {strategy}; there is {', '.join(self._strategies) or 'none'}")
+        return dict(super().next_sample({"strategy": strategy}))
+
     def server_mode(self, mode: bool) -> None:
         """Called once the server runs, and not in the processes that train."""
         super().server_mode(mode)
         if mode:
+            from monailabel.app import app as server  # imports this module's app where it is not the server
+
+            doors.guard(server, self.conf.get("hosts", ""))
+            doors.check_requests(self)
             stopping.stop_children_too()
         logger.info("Serving %s", ", ".join(self.bundles))

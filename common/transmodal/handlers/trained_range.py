@@ -20,10 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 class TrainedRangeWriter:
-    """Writes ``trained_range.json`` when training starts, so that a later input can be compared with the training.
+    """Writes ``trained_range.json`` whenever an epoch wrote the weights, to compare a later input with their training.
 
-    Attach it to the trainer, in distributed training on every rank; rank 0 writes. List it behind ``Resume``, which may
-    refuse the training: nothing is written then.
+    It measures when training starts. A training that writes no weights leaves the range as it is: that of the weights
+    that are there. Attach it to the trainer, in distributed training on every rank; rank 0 writes. List it behind
+    ``Resume``, which may refuse the training.
 
     Args:
         domains: the preprocessed volumes of each modality, such as the ``domains`` of ``UnpairedSlices``. Of
@@ -42,20 +43,32 @@ class TrainedRangeWriter:
         weights: str | Path,
         at_most: int = 200,
     ) -> None:
-        self.domains, self.path, self.at_most = list(domains), range_beside(weights), at_most
+        self.domains, self.weights, self.at_most = list(domains), Path(weights), at_most
         self.scales = [scale_of(str(domain.modality), intensity) for domain in self.domains]
+        self.found, self.written = TrainedRange({}), _stamp(self.weights)
 
     def attach(self, engine: Engine) -> None:
-        """Write when training starts."""
+        """Measure when training starts."""
         engine.add_event_handler(Events.STARTED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Measure and write."""
+        """Measure, and from now on follow the weights."""
         if idist.get_rank() > 0:
             return
-        found = TrainedRange.of([profile for number in range(len(self.domains)) for profile in self._profiles(number)])
-        found.save(self.path)
-        logger.info(f"range of the training volumes written to {self.path}")
+        profiles = [profile for number in range(len(self.domains)) for profile in self._profiles(number)]
+        self.found, self.written = TrainedRange.of(profiles), _stamp(self.weights)
+        for event in (Events.EPOCH_COMPLETED, Events.COMPLETED):
+            if not engine.has_event_handler(self.follow, event):  # only now, to come after what writes the weights
+                engine.add_event_handler(event, self.follow)
+
+    def follow(self) -> None:
+        """Write the range if the weights were written since the last time."""
+        stamp = _stamp(self.weights)
+        if stamp != self.written:
+            path = range_beside(self.weights)
+            self.found.save(path)
+            self.written = stamp
+            logger.info(f"range of the training volumes written to {path}")
 
     def _profiles(self, number: int) -> list[Profile]:
         domain, scale, profiles = self.domains[number], self.scales[number], []
@@ -66,3 +79,12 @@ class TrainedRangeWriter:
             spacing = [*in_plane, between_slices]
             profiles.append(Profile.of(image, body[None], str(domain.modality), scale, spacing))
         return profiles
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What tells one content of a file that is replaced as a whole from the next; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns

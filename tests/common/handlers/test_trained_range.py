@@ -1,4 +1,4 @@
-"""The range of the training is beside the weights from the start of a training."""
+"""The range of the training is written with the weights that it belongs to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import ignite.distributed as idist
 import pytest
 import torch
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 
 from transmodal.data import PairedSlices, UnpairedSlices, VolumeSlices
@@ -34,10 +34,27 @@ def domains() -> list[VolumeSlices]:
     return UnpairedSlices(data, preprocess, {"image": "mr", "label": "ct"}).domains
 
 
-def start_training(writer: TrainedRangeWriter) -> None:
+def start_training(writer: TrainedRangeWriter, saving: bool = True) -> None:
+    """One epoch, at whose end the weights are written by a handler behind the writer."""
     engine = Engine(lambda engine, batch: None)
     writer.attach(engine)
+
+    @engine.on(Events.EPOCH_COMPLETED)
+    def save() -> None:
+        if saving:
+            writer.weights.parent.mkdir(exist_ok=True)
+            writer.weights.write_text("weights")
+
     engine.run([0])
+
+
+def test_a_training_that_writes_no_weights_leaves_the_range_of_those_that_are_there(
+    domains: list[VolumeSlices], tmp_path: Path
+) -> None:
+    (tmp_path / "model.pt").write_text("others")
+    (tmp_path / "trained_range.json").write_text("theirs")
+    start_training(TrainedRangeWriter(domains, INTENSITY, tmp_path / "model.pt"), saving=False)
+    assert (tmp_path / "trained_range.json").read_text() == "theirs"
 
 
 def test_the_range_of_every_modality_is_written_beside_the_weights(domains: list[VolumeSlices], tmp_path: Path) -> None:
@@ -81,7 +98,7 @@ def test_only_so_many_volumes_are_measured(domains: list[VolumeSlices], tmp_path
 def test_other_ranks_do_not_write(domains: list[VolumeSlices], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idist, "get_rank", lambda: 1)
     start_training(TrainedRangeWriter(domains, INTENSITY, tmp_path / "model.pt"))
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
 
 
 def test_a_modality_without_a_scale_is_refused(domains: list[VolumeSlices], tmp_path: Path) -> None:

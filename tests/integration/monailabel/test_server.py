@@ -203,6 +203,52 @@ def test_what_is_not_offered_is_refused_in_words(
     assert said in response.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("bundle", "output", "params", "status", "said"),
+    [
+        (CYCLEGAN, "image", '{"device": "bogus"}', 400, "option device: found 'bogus'"),
+        (CYCLEGAN, "image", "{", 400, "params is not JSON"),
+        (CYCLEGAN, "image", "[1]", 400, "params is no JSON object"),
+        (CYCLEGAN, "image", '{"device": "$__import__(\\"os\\")"}', 400, "does not begin with"),
+        ("no_bundle", "image", "{}", 404, "no bundle no_bundle"),
+        ("ct_mr_modality_classification", "image", "{}", 400, "answers in words"),
+        (CYCLEGAN, "dicom_seg", "{}", 400, "DICOM SEG holds labels"),
+    ],
+)
+def test_a_bad_request_is_told_what_is_wrong(
+    server: Server, phantom: Path, bundle: str, output: str, params: str, status: int, said: str
+) -> None:
+    with (phantom / "mr.nii.gz").open("rb") as file:
+        answer = requests.post(
+            f"{server.url}/infer/{bundle}",
+            params={"output": output},
+            data={"params": params},
+            files={"file": ("mr.nii.gz", file)},
+            timeout=60,
+        )
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("image", ["absent", "sitecustomize.py"])
+def test_an_image_that_is_not_in_the_studies_is_told(server: Server, image: str) -> None:
+    answer = requests.post(f"{server.url}/infer/{CYCLEGAN}", params={"image": image}, timeout=60)
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"no image {image} in the studies")
+
+
+def test_an_image_of_the_studies_is_translated_by_its_name(server: Server, tmp_path: Path) -> None:
+    named = {"image": "mr", "output": "image"}
+    answer = requests.post(f"{server.url}/infer/{CYCLEGAN}", params=named, timeout=180)
+    assert image_in(answer, tmp_path).shape == (40, 36, 6)
+
+
+@pytest.mark.parametrize("path", ["activelearning/nothing", "scoring/nothing", "train/nothing", "batch/infer/nothing"])
+def test_a_task_that_is_not_there_is_told(server: Server, path: str) -> None:
+    answer = requests.post(f"{server.url}/{path}", json={}, timeout=60)
+    assert answer.status_code == 404, answer.text
+    assert "nothing" in answer.json()["detail"]
+
+
 def test_an_image_that_cannot_be_used_is_refused_in_the_bundles_own_words(server: Server, tmp_path: Path) -> None:
     empty = tmp_path / "constant.nii.gz"
     nib.save(nib.Nifti1Image(np.zeros((16, 16, 4), np.float32), np.eye(4)), empty)

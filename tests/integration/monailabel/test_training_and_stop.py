@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -55,6 +57,40 @@ def task(server: Server) -> dict[str, object]:
     return dict(requests.get(f"{server.url}/train/", timeout=60).json())
 
 
+@pytest.mark.parametrize("synchronous", ["true", "false"])
+def test_code_in_a_request_is_refused_and_not_run(server: Server, tmp_path: Path, synchronous: str) -> None:
+    ran = tmp_path / "ran"
+    params = {**SHORT, "max_epochs": f'$__import__("os").system("touch {ran}") or 1'}
+    address = f"{server.url}/train/{CYCLEGAN}"
+    answer = requests.post(address, params={"run_sync": synchronous}, json=params, timeout=60)
+    assert answer.status_code == 400
+    assert "does not begin with" in answer.json()["detail"]
+    assert task_or_none(server) is None
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
+def test_a_page_of_somebody_else_cannot_start_a_training(server: Server, headers: dict[str, str]) -> None:
+    answer = requests.post(f"{server.url}/train/{CYCLEGAN}", json=SHORT, headers=headers, timeout=60)
+    assert answer.status_code == 403
+    assert "access-control-allow-origin" not in answer.headers
+    assert task_or_none(server) is None
+
+
+@pytest.mark.parametrize("split", [0, 0.01])
+def test_a_split_without_a_case_to_validate_with_is_refused(server: Server, split: float) -> None:
+    params = {**SHORT, "val_split": split}
+    answer = requests.post(f"{server.url}/train/{CYCLEGAN}", json=params, timeout=60)
+    assert answer.status_code == 400
+    assert "0 to validate with" in answer.json()["detail"]
+
+
+def task_or_none(server: Server) -> object:
+    """The last training, if there was one."""
+    answer = requests.get(f"{server.url}/train/", timeout=60)
+    return answer.json() if answer.ok else None
+
+
 @dataclass
 class Trained:
     """What two epochs of one iteration each changed."""
@@ -92,6 +128,17 @@ def test_the_trained_weights_replace_those_that_were_served(trained: Trained) ->
 
 def test_the_next_request_uses_the_trained_weights(trained: Trained) -> None:
     assert float(np.abs(trained.answers[0] - trained.answers[1]).max()) > 0
+
+
+def test_a_cancelled_training_leaves_no_temporary_folder(trained: Trained, server: Server) -> None:
+    said = len(server.said())
+    train(server, ENDLESS)
+    until = time.monotonic() + PATIENCE
+    while "AlternatingTrainer - INFO - Epoch[1] Complete" not in server.said()[said:] and time.monotonic() < until:
+        time.sleep(0.2)
+    assert len(list(server.temporary.glob("**/label-*"))) == 2
+    requests.delete(f"{server.url}/train/", timeout=60).raise_for_status()
+    assert len(list(server.temporary.glob("**/label-*"))) == 1, "that of the server alone"
 
 
 @dataclass
@@ -148,6 +195,32 @@ def test_a_stop_leaves_whole_weights_and_nothing_half_written(stopped: Stopped) 
 
 def test_a_stop_removes_the_temporary_images(stopped: Stopped) -> None:
     assert list(stopped.server.temporary.glob("**/*.nii.gz")) == []
+
+
+def test_a_second_signal_ends_the_server_at_once_and_leaves_nothing(
+    packed: Path, studies: Path, phantom: Path, tmp_path: Path
+) -> None:
+    server = start(tmp_path, packed, studies, "--models", SYNDIFF)
+    asking = threading.Thread(target=_ask_for_long, args=(server, phantom / "mr.nii.gz"))
+    asking.start()
+    until = time.monotonic() + PATIENCE
+    while "Run Transform(s)" not in server.said() and time.monotonic() < until:
+        time.sleep(0.05)
+    try:
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        assert server.process.poll() is None, "the first signal lets the request be answered"
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=20) == 128 + signal.SIGTERM
+    finally:
+        server.kill()
+        asking.join(PATIENCE)
+    assert list(server.temporary.glob("label-*")) == []
+
+
+def _ask_for_long(server: Server, image: Path) -> None:
+    with contextlib.suppress(requests.ConnectionError):
+        server.infer(SYNDIFF, image, num_samples=100)
 
 
 def test_weights_that_do_not_fit_keep_the_server_from_starting(

@@ -16,7 +16,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferType
 from monailabel.tasks.infer.bundle import BundleInferTask
 from torch import nn
 
-from . import privacy, results
+from . import fields, privacy, results
 from .bundles import METADATA
 from .options import Options
 from .refusals import refusal_in
@@ -43,9 +43,15 @@ class BundleTranslation(BundleInferTask):
         super().__init__(str(bundle), {**conf, "preload": "false"}, type=InferType.OTHERS, add_post_restore=False)
         self.metadata = json.loads((bundle / METADATA).read_text(encoding="utf-8"))
         self.options = Options.of(self.bundle_config.config, self.metadata)
-        self._config.update(self.options.displayed())
+        self._config.update({**self.options.displayed(), "device": fields.devices()})
         self.dimension = 3  # volumes go in and come out, whatever the network sees of them at once
         _load(self.network, Path(self.path[0]))
+
+    @property
+    def makes_images(self) -> bool:
+        """Whether it answers with an image, and not in words as classifiers do."""
+        outputs = self.metadata["network_data_format"]["outputs"].values()
+        return all(output["type"] == "image" for output in outputs)
 
     def __call__(self, request: dict[str, Any], callbacks: Any = None) -> tuple[str | None, dict[str, Any]]:
         """Answer one request with a file, or without one where the bundle makes no image, and what is to say of it.

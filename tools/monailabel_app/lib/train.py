@@ -10,8 +10,9 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.tasks.train.bundle import BundleTrainTask
 
-from . import stopping
+from . import fields, stopping
 from .bundles import METADATA
+from .refusals import refusal
 
 
 class BundleTraining(BundleTrainTask):
@@ -32,10 +33,39 @@ class BundleTraining(BundleTrainTask):
         outputs = json.loads((Path(self.bundle_path) / METADATA).read_text(encoding="utf-8"))["network_data_format"]
         return super().is_valid() and all(output["type"] == "image" for output in outputs["outputs"].values())
 
+    def config(self) -> dict[str, Any]:
+        """What a client may choose, and no more."""
+        shown = super().config()
+        offered = {key: shown[key] for key in fields.TRAINING}
+        return {**offered, "model_filename": ["model.pt"], "device": fields.devices()}
+
+    def require_cases(self, request: dict[str, Any], datastore: Datastore) -> None:
+        """Refuse a split without a case to train on or to validate with, by which the best weights are chosen.
+
+        Raises:
+            InputError: if there is none.
+        """
+        cases = self._fetch_datalist({"model": "", **request}, datastore)
+        parts = self._partition_datalist(cases, request) if cases else ([], [])
+        if not all(parts):
+            raise refusal(
+                "val_split",
+                f"{len(cases)} images with a final label, of which {len(parts[0])} to train on and "
+                f"{len(parts[1] or [])} to validate with",
+                "at least one of each",
+                "label more images, or send a val_split such as 0.5",
+            )
+
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Train as the request says; runs in a process of its own."""
+        """Train as the request says; runs in a process of its own.
+
+        Raises:
+            InputError: if the request holds a value that is not offered, or the studies too few cases.
+        """
         stopping.leave_in_order()
-        return dict(super().__call__(request, datastore))
+        permitted = {"model": request.get("model", ""), **fields.training(request)}
+        self.require_cases(permitted, datastore)
+        return dict(super().__call__(permitted, datastore) or {})
 
     def _update_overrides(self, overrides: dict[str, Any]) -> None:
         # what goes on from the last time is `pretrained`; resuming would end at once after as many epochs as before

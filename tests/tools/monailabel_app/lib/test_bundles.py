@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from monailabel_app.lib.bundles import chosen, find_bundles
+from monailabel_app.lib.bundles import find_bundles
 
 FILES = {
     "configs/inference.json": "{}",
@@ -96,7 +96,7 @@ def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("missing", ["models/model.pt", "configs/metadata.json"])
 def test_a_bundle_that_is_not_whole_is_refused(tmp_path: Path, missing: str) -> None:
     write(tmp_path, files={name: text for name, text in FILES.items() if name != missing})
-    with pytest.raises(ValueError, match=f"no {missing}"):
+    with pytest.raises(ValueError, match=f"no .*{missing}"):
         find_bundles(tmp_path, tmp_path / "unpacked")
 
 
@@ -111,8 +111,8 @@ def test_a_folder_without_bundles_is_refused(tmp_path: Path) -> None:
         find_bundles(tmp_path, tmp_path / "unpacked")
 
 
-def test_two_versions_of_a_bundle_are_refused(tmp_path: Path) -> None:
-    write(tmp_path / "served")
+def test_one_version_of_a_bundle_twice_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "served", files={**FILES, "configs/metadata.json": '{"version": "0.1.0"}'})
     zipped(tmp_path / "served")
     with pytest.raises(ValueError, match="ct_mr_tiny_translation twice"):
         find_bundles(tmp_path / "served", tmp_path / "unpacked")
@@ -133,9 +133,32 @@ def test_other_weights_of_the_same_code_are_served_together(tmp_path: Path) -> N
     assert list(find_bundles(tmp_path, tmp_path / "unpacked")) == ["one", "two"]
 
 
-def test_all_bundles_are_chosen_unless_some_are_named(tmp_path: Path) -> None:
-    bundles = {"one": tmp_path / "one", "two": tmp_path / "two"}
-    assert chosen(bundles, "") == bundles
-    assert chosen(bundles, "two") == {"two": tmp_path / "two"}
-    with pytest.raises(ValueError, match="no bundle three"):
-        chosen(bundles, "one, three")
+def test_only_the_named_bundles_are_looked_at_and_unpacked(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        zipped(tmp_path / "served", name)
+    zipped(tmp_path / "served", "three", {name: text for name, text in FILES.items() if name != "models/model.pt"})
+    assert list(find_bundles(tmp_path / "served", tmp_path / "unpacked", "two")) == ["two"]
+    assert [path.name for path in (tmp_path / "unpacked").iterdir() if path.name.startswith("two")]
+    assert len(list((tmp_path / "unpacked").iterdir())) == 1
+    with pytest.raises(ValueError, match="no bundle four"):
+        find_bundles(tmp_path / "served", tmp_path / "unpacked", "one, four")
+    with pytest.raises(ValueError, match=r"no models/model\.pt"):
+        find_bundles(tmp_path / "served", tmp_path / "unpacked", "three")
+
+
+def test_a_release_with_bundles_without_weights_is_served_without_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    zipped(tmp_path, "trained")
+    zipped(tmp_path, "untrained", {name: text for name, text in FILES.items() if name != "models/model.pt"})
+    (tmp_path / "hf_models").mkdir()
+    assert list(find_bundles(tmp_path, tmp_path / "unpacked")) == ["trained"]
+    assert "untrained_v0.1.0.zip is not served: it has no weights" in caplog.text
+
+
+def test_of_two_versions_the_highest_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    zipped(tmp_path, files={**FILES, "models/model.pt": "old"}).rename(tmp_path / "ct_mr_tiny_translation_v0.9.0.zip")
+    zipped(tmp_path, files={**FILES, "models/model.pt": "new"}).rename(tmp_path / "ct_mr_tiny_translation_v0.10.0.zip")
+    (served,) = find_bundles(tmp_path, tmp_path / "unpacked").values()
+    assert (served / "models" / "model.pt").read_text() == "new"
+    assert "v0.9.0.zip is not served: ct_mr_tiny_translation_v0.10.0.zip is a later version" in caplog.text

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from monailabel_app.lib import privacy
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     privacy.keep_to_ourselves()
     return Path(tempfile.gettempdir())
 
@@ -37,3 +41,17 @@ def test_an_image_that_was_not_uploaded_is_left_alone(own: Path, tmp_path: Path,
     privacy.remove_upload(str(image))
     privacy.remove_upload(None)
     assert image.exists()
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_running_one_has_is_not(own: Path) -> None:
+    code = "import os, tempfile; tempfile.mkdtemp(prefix=f'label-{os.getpid()}-')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    (own / f"label-{os.getpid()}-running").mkdir()
+    assert len(list(own.iterdir())) == 2, "another process has its folder elsewhere"
+    privacy.remove_of_the_dead()
+    assert [path.name for path in own.iterdir()] == [f"label-{os.getpid()}-running"]
+
+
+def test_an_end_without_exit_handlers_leaves_nothing(own: Path) -> None:
+    privacy.forget()
+    assert not own.exists()
