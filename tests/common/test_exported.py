@@ -208,7 +208,7 @@ def test_one_config_that_replaces_the_network_is_taken() -> None:
 
 
 def test_two_configs_that_replace_the_network_are_refused() -> None:
-    with pytest.raises(InputError, match="inference_lora.json and inference_onnx.json, of which only inference_onnx"):
+    with pytest.raises(InputError, match=r"inference_lora.json and inference_onnx.json, of which only inference_onnx"):
         NetworkFrom("inference_lora.json", "inference_onnx.json")
 
 
