@@ -38,7 +38,13 @@ def run_translate(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
     return _commands_of(translate.main, capfd)
 
 
-def _commands_of(program: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+@pytest.fixture
+def commands_of(capfd: pytest.CaptureFixture[str]) -> Callable[[Any], Callable[..., str]]:
+    """Of a program, what runs a command line of it, as :func:`run_datalist` does."""
+    return lambda program: _commands_of(program, capfd)
+
+
+def _commands_of(program: Any, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
     def command(line: str, status: int = 0) -> str:
         found: Any = 0
         message = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,22 +30,9 @@ def house(tmp_path: Path) -> tuple[Bundle, Path]:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Command:
+def run(commands_of: Callable[[Any], Command]) -> Command:
     """Run a command line; returns all it printed and checks the exit status, 0 unless said otherwise."""
-
-    def command(line: str, status: int = 0) -> str:
-        found: Any = 0
-        message = ""
-        try:
-            fire.Fire(PROGRAM, command=shlex.split(line))
-        except SystemExit as end:
-            found, message = (1, f"{end.code}") if isinstance(end.code, str) else (end.code or 0, "")
-        printed = capfd.readouterr()
-        text = printed.out + printed.err + message
-        assert found == status, text
-        return text
-
-    return command
+    return commands_of(PROGRAM)
 
 
 @pytest.fixture
