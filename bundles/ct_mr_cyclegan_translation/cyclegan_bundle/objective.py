@@ -1,7 +1,9 @@
-"""The CycleGAN objective: least-squares adversarial, cycle-consistency and identity terms.
+"""The CycleGAN objective: least-squares adversarial, cycle-consistency and identity terms, and one for pairs.
 
 Source: J.-Y. Zhu, T. Park, P. Isola, A. A. Efros, Unpaired image-to-image translation using cycle-consistent
 adversarial networks, ICCV 2017, equations 1 to 3 and section 5.2 (identity); weights and image pool as published.
+The term for pairs: P. Isola, J.-Y. Zhu, T. Zhou, A. A. Efros, Image-to-image translation with conditional adversarial
+networks, CVPR 2017, equation 3.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ class CycleGANObjective:
         target_pool, source_pool: histories of translated images.
         cycle_weight: λ of both cycle terms.
         identity_weight: λ of the identity terms relative to ``cycle_weight``; 0 leaves them out.
+        paired_weight: λ of the L1 distance of both translations to the image that each batch pairs with their source;
+            0, as published, leaves it out. Only for batches of registered pairs.
     """
 
     def __init__(
@@ -41,15 +45,16 @@ class CycleGANObjective:
         source_pool: ImagePool,
         cycle_weight: float = 10.0,
         identity_weight: float = 0.5,
+        paired_weight: float = 0.0,
     ) -> None:
         self.to_target, self.to_source = to_target, to_source
         self.target_critic, self.source_critic = target_critic, source_critic
         self.adversarial = adversarial
         self.target_pool, self.source_pool = target_pool, source_pool
-        self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
+        self.cycle_weight, self.identity_weight, self.paired_weight = cycle_weight, identity_weight, paired_weight
 
     def generator_terms(self, batch: Batch) -> dict[str, Tensor]:
-        """What the generators minimise; ``batch`` holds unpaired ``image`` (source) and ``label`` (target)."""
+        """What the generators minimise; ``batch`` holds ``image`` (source) and ``label`` (target), paired or not."""
         source, target = batch["image"], batch["label"]
         fake_target, fake_source = self.to_target(source), self.to_source(target)
         batch |= {"fake_target": fake_target.detach(), "fake_source": fake_source.detach()}
@@ -63,6 +68,9 @@ class CycleGANObjective:
             weight = self.cycle_weight * self.identity_weight
             terms["identity_target"] = weight * l1_loss(self.to_target(target), target)
             terms["identity_source"] = weight * l1_loss(self.to_source(source), source)
+        if self.paired_weight > 0:
+            terms["paired_target"] = self.paired_weight * l1_loss(fake_target, target)
+            terms["paired_source"] = self.paired_weight * l1_loss(fake_source, source)
         return terms
 
     def discriminator_terms(self, batch: Batch) -> dict[str, Tensor]:

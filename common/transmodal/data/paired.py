@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,8 @@ class PairedSlices(Dataset[dict[str, Tensor | int]]):
         min_body_fraction: smallest fraction of body pixels in a slice that is kept.
         cache_dir, cache_key: as for :class:`~transmodal.data.slices.VolumeSlices`.
         modality: what the source shows, its first channel where it has several; only ``domains`` asks for it.
+        target_modality: what the target shows, where ``domains`` is to hold the target too, for a training whose
+            weights translate both ways.
     Raises:
         InputError: if a record lacks a key, an axis is none, a file is unusable, source and target lie on different
             grids, or no slice has enough body.
@@ -57,8 +60,10 @@ class PairedSlices(Dataset[dict[str, Tensor | int]]):
         cache_dir: str | None = None,
         cache_key: str = "",
         modality: str | None = None,
+        target_modality: str | None = None,
     ) -> None:
         self.data, self.transform, self.augmentation = data, transform, augmentation
+        self.target_modality = target_modality
         self.keys = source, target = ensure_tuple(keys)
         self.slices = StackedSlices(
             data,
@@ -75,7 +80,12 @@ class PairedSlices(Dataset[dict[str, Tensor | int]]):
     @property
     def domains(self) -> list[VolumeSlices]:
         """The preprocessed volumes, their source first, as :class:`~transmodal.handlers.TrainedRangeWriter` asks."""
-        return [self.slices]
+        if self.target_modality is None:
+            return [self.slices]
+        target = copy.copy(self.slices)
+        target.modality = self.target_modality
+        target.volumes = [(image[:, -1:], body) for image, body in self.slices.volumes]
+        return [self.slices, target]
 
     def __len__(self) -> int:
         return len(self.slices)

@@ -113,6 +113,16 @@ def test_identity_terms_translate_a_domain_into_itself() -> None:
     assert_close(terms["identity_target"], wanted)
 
 
+def test_paired_terms_measure_both_translations_against_their_pair() -> None:
+    game, images = Game(paired_weight=100), batch()
+    terms = game.objective.generator_terms(images)
+    for term, made, pair in (
+        ("paired_target", game.to_target(images["image"]), images["label"]),
+        ("paired_source", game.to_source(images["label"]), images["image"]),
+    ):
+        assert_close(terms[term], 100 * (made - pair).abs().mean())
+
+
 def test_the_critics_judge_what_was_translated_before_the_generators_moved() -> None:
     game, images = Game(), batch()
     before = [game.to_target(images["image"]).detach(), game.to_source(images["label"]).detach()]

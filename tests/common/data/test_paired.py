@@ -102,6 +102,17 @@ def test_augmentation_varies_with_the_seed(records: list[dict[str, Any]], augmen
     assert len({tuple(dataset[(3, seed)]["label"].flatten().tolist()) for seed in range(20)}) > 5
 
 
+def test_the_domains_hold_the_target_where_its_modality_is_known(records: list[dict[str, Any]]) -> None:
+    assert [each.modality for each in PairedSlices(records, Preprocessing(), modality="mr").domains] == ["mr"]
+    dataset = PairedSlices(records, Preprocessing(), modality="mr", target_modality="ct")
+    source, target = dataset.domains
+    assert (source.modality, target.modality) == ("mr", "ct")
+    for number in range(len(dataset)):
+        item = dataset[(number, 0)]
+        assert torch.equal(source[number]["image"][:-1], item["image"])
+        assert torch.equal(target[number]["image"], item["label"])
+
+
 def test_items_are_plain_tensors(records: list[dict[str, Any]], augmentation: Compose) -> None:
     item = PairedSlices(records, Preprocessing(), augmentation)[(0, 0)]
     assert not isinstance(item["image"], MetaTensor)
