@@ -16,7 +16,8 @@ CORE = "transmodal"
 MATHEMATICS = ("networks", "losses", "schedulers", "metrics", "projection")
 PLUMBING = (
     *("transforms", "data", "dicom", "modality", "inferers", "engines", "handlers"),
-    *("checkpoints", "exported", "published", "phantom", "files", "stages", "trained_range"),
+    *("checkpoints", "exported", "published", "phantom", "files", "stages", "tensors", "trained_range"),
+    "ways_to_weights",
 )
 FLOORS = {"errors": 0, "__init__": 0, **dict.fromkeys(MATHEMATICS, 1), **dict.fromkeys(PLUMBING, 2)}
 TOOLS = {"tools", *(path.stem for path in (ROOT / "tools").iterdir() if path.suffix == ".py" or path.is_dir())}

@@ -40,7 +40,7 @@ def test_other_tests_and_those_with_real_programs_are_shares_by_file(path: str, 
     assert share_of(f"{path}::{name}") == path
 
 
-def test_shares_with_real_programs_start_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shares_that_take_long_start_first_and_those_of_a_turn_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
 
     def start(scheduling: LoadScopeScheduling, node: None) -> None:
@@ -48,11 +48,13 @@ def test_shares_with_real_programs_start_first(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(LoadScopeScheduling, "_assign_work_unit", start)
     scheduling = ByBundleOrFile.__new__(ByBundleOrFile)  # without the processes that its constructor wants
-    shares = [CYCLEGAN, "tests/integration/a.py", "tests/common/test_files.py", "tests/integration/b.py"]
+    integration, parity = ["tests/integration/a.py", "tests/integration/b.py"], ["tests/parity/test_c.py"]
+    others = ["tests/common/test_files.py", "tests/tools/test_d.py"]
+    shares = [others[0], CYCLEGAN, integration[0], *parity, others[1], integration[1]]
     scheduling.workqueue = OrderedDict((share, OrderedDict()) for share in shares)
     for _ in shares:
         scheduling._assign_work_unit(None)  # type: ignore[arg-type]
-    assert started == ["tests/integration/a.py", "tests/integration/b.py", CYCLEGAN, "tests/common/test_files.py"]
+    assert started == [*integration, CYCLEGAN, *parity, *others]
 
 
 def test_the_processes_are_handed_these_shares() -> None:

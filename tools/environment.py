@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".venv"
 OLDEST, NEWEST = (3, 11), (3, 13)
 STAMP = "transmodal-requirements.sha256"
+UNFINISHED = "unfinished"
+"""What the file of an environment's lock holds while it is made, and after that was cut off."""
 
 
 def enter() -> None:
@@ -64,23 +66,31 @@ def extra(folder: str, requirements: Path, no_deps: Path | None = None) -> Path:
 
 
 def _make(folder: Path, lists: Sequence[Sequence[str]], fingerprint: str, contents: str) -> None:
-    """Install lists of pip's arguments one after another; processes that want the same environment take turns."""
+    """Install lists of pip's arguments one after another; processes that want the same environment take turns.
+
+    One whose making was cut off, in whatever state that left it, is made from the start.
+    """
     if _is_current(folder, fingerprint):
         return
-    with _alone(folder):
+    with _alone(folder) as note:
         if _is_current(folder, fingerprint):
             return
         start = time.monotonic()
         print(f"Setting up {folder.name} with {contents} ...", flush=True)
+        cut_off = _read(note) == UNFINISHED
+        _write(note, UNFINISHED)
         python = _python(folder)
-        if not python.exists():
+        if cut_off or not python.exists():
             venv.create(folder, with_pip=True, clear=folder.exists())
         for arguments in lists:
             command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
             if status := subprocess.call(command):
+                if status > 0:  # it ended by itself, and in order
+                    _write(note, "")
                 said = f"pip could not install {arguments[-1]} (exit status {status})"
                 sys.exit(f"{said}; see its message above, then try again.")
         (folder / STAMP).write_text(fingerprint)
+        _write(note, "")
         print(f"Set up in {time.monotonic() - start:.0f} s.", flush=True)
 
 
@@ -103,11 +113,26 @@ def _is_current(folder: Path, fingerprint: str) -> bool:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process is here; the system frees the place of one that died."""
-    with open(folder.with_name(f"{folder.name}.lock"), "w", encoding="utf-8") as file:
+def _alone(folder: Path) -> Iterator[TextIO]:
+    """Wait until no other process is here, for the file of the lock; the system frees the place of one that died."""
+    place = folder.with_name(f"{folder.name}.lock")
+    place.touch()
+    with open(place, "r+", encoding="utf-8") as file:
         _lock(file)
-        yield
+        yield file
+
+
+def _read(note: TextIO) -> str:
+    note.seek(0)
+    return note.read()
+
+
+def _write(note: TextIO, text: str) -> None:
+    """Have a file hold this and no more, whatever becomes of this process."""
+    note.seek(0)
+    note.truncate()
+    note.write(text)
+    note.flush()
 
 
 def _lock(file: TextIO) -> None:

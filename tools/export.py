@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from exporting.checking import Difference, checked, checked_script
 from exporting.examples import SHOWN, Example, Shown, examples_of, image_of
 from exporting.programs import program_of, write_graph, write_program, write_script
 from importing.layers import CONFIG, Layers
+from packing.faults import ended_by_faults
 from translating.model import Model, model_of
 from transmodal.checkpoints import load_weights
 from transmodal.errors import InputError
@@ -188,8 +188,8 @@ def main(
 
     The last line is the command by which the bundle then runs the graphs, with configs/inference_onnx.json.
 
-    python3 tools/export.py ct_mr_cyclegan_translation
-    python3 tools/export.py ct_mr_syndiff_translation --config configs/small.json --ckpt_path trained/model.pt
+    .venv/bin/python tools/export.py ct_mr_cyclegan_translation
+    .venv/bin/python tools/export.py ct_mr_syndiff_translation --config configs/small.json --ckpt_path trained/model.pt
         --format onnx,pt2,torchscript --output exported
 
     Args:
@@ -200,7 +200,7 @@ def main(
         ckpt_path: weights in place of the bundle's models/model.pt.
         ids: ids of the config that the weights need, such as --channels 32; --onnx_parts to export other parts.
     """
-    try:
+    with ended_by_faults("--output" if output is None else str(output)):
         formats = [str(each) for each in options.listed(format)]
         if not formats or set(formats) - set(FORMATS):
             raise InputError(
@@ -215,8 +215,6 @@ def main(
             print(written, flush=True)
         if "onnx" in formats:
             print(command_of(model, folder))
-    except InputError as error:
-        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import environment
+from monailabel_app.lib.bundles import find_bundles
 
 APP = environment.ROOT / "tools" / "monailabel_app"
 FOLDER = ".venv-label"
@@ -35,14 +37,14 @@ def parser() -> argparse.ArgumentParser:
     """The options; what is not among them is handed on to ``monailabel start_server``."""
     parser = argparse.ArgumentParser(
         description="Serve packed bundles by MONAI Label, offline. Other options are those of monailabel start_server.",
-        epilog="Nobody has to log in, and whoever reaches the server can read its studies and start trainings: other "
-        "hosts than 127.0.0.1 are for closed networks. Synthetic images are not for diagnosis.",
+        epilog="Nobody has to log in, and whoever reaches the server can read and change its studies and start "
+        "trainings: other hosts than 127.0.0.1 are for closed networks. Synthetic images are not for diagnosis.",
     )
     parser.add_argument("--bundles", required=True, type=Path, help="folder of bundles, as folders or zips of pack.py")
     parser.add_argument("--studies", required=True, type=Path, help="folder of the images that clients ask for by name")
     parser.add_argument("--models", default="", help="serve only these bundles: names with commas between")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve at (%(default)s)")
-    parser.add_argument("--port", default=8000, type=int, help="port to serve at (%(default)s)")
+    parser.add_argument("--port", default=8000, type=int, help="port to serve at (%(default)s); 0 takes a free one")
     parser.add_argument("--app", default=APP, type=Path, help="copy of tools/monailabel_app, which keeps logs and zips")
     return parser
 
@@ -84,6 +86,26 @@ def _fault(options: argparse.Namespace) -> str | None:
         folder = getattr(options, name)
         if not folder.is_dir():
             return f"--{name} {folder}: found no such folder; wanted an existing one."
+    try:
+        find_bundles(options.bundles, options.app / "model", options.models)
+    except ValueError as fault:
+        return str(fault)
+    return _fault_of_address(options.host, options.port)
+
+
+def _fault_of_address(host: str, port: int) -> str | None:
+    """Why nothing can be served there; the server itself would find out last, after it has loaded all bundles."""
+    try:
+        if not 0 <= port < 2**16:
+            raise OverflowError("no number from 0 to 65535")
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            if os.name != "nt":  # as the server's own: one that has just ended is in nobody's way
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return f"--host {host} --port {port}: found {reason}; wanted a free one, such as --port 0 takes."
     return None
 
 

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
-import shutil
-import sys
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import fire
-from monai.bundle import ConfigParser
-from monai.bundle.utils import merge_kv
 
 os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
 from contract import STATIC, Bundle, configs, run_checks
 from contract.bundle import CORE, files_of
 from contract.running import network_of
-from format_json import format_text, load
-from transmodal.checkpoints import MAKE_WEIGHTS, load_weights
+from packing import licence
+from packing.faults import ended_by_faults
+from packing.folding import laid_over
+from transmodal.checkpoints import load_weights
 from transmodal.errors import InputError
 from transmodal.files import sha256_of
 from transmodal.trained_range import range_beside
+from transmodal.ways_to_weights import ways_to_weights
 from verify import ROOT, find_bundles
 
 WEIGHTS, LARGE_FILES = "models/model.pt", "large_files.yml"
-FOLDED = ("train", "inference", "evaluate")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MODE = 0o644 << 16
 Content = Mapping[str, Path | bytes]
@@ -58,7 +53,7 @@ def pack(
         hosted_url: where the weights will be fetched from; they are then pinned in large_files.yml and not packed.
         source_url: where the zip will be fetched from, for model_info.json; its file:// address if None.
         without_weights: pack code and configs only.
-        overlays: configs that the weights were trained with, in order; see :func:`_laid_over`.
+        overlays: configs that the weights were trained with, in order; see :func:`packing.folding.laid_over`.
     Returns:
         The zip.
     Raises:
@@ -66,12 +61,13 @@ def pack(
             fit, or this version was packed before with other content. Nothing is written then.
     """
     path = weights or bundle.weights
-    with _laid_over(bundle, overlays) as packed:
+    # without a file here, the bundle itself may say where its weights are hosted
+    hosted = (bundle.root / LARGE_FILES).is_file() and not (weights or hosted_url or path.is_file())
+    alone = without_weights or hosted
+    with laid_over(bundle, overlays, weights=not alone) as packed:
         _require_promises(packed, overlays)
         content = _files(packed)
-        # without a file here, the bundle itself may say where its weights are hosted
-        hosted = LARGE_FILES in content and not (weights or hosted_url or path.is_file())
-        if not (without_weights or hosted):
+        if not alone:
             content = _with_weights(packed, content, path, hosted_url)
         return _publish(packed, content, output, source_url)
 
@@ -95,64 +91,6 @@ def _publish(bundle: Bundle, content: Content, output: Path, source_url: str | N
     return archive
 
 
-@contextmanager
-def _laid_over(bundle: Bundle, overlays: Sequence[Path]) -> Iterator[Bundle]:
-    """The bundle itself, or a passing copy of it whose configs have the overlays' ids folded in.
-
-    Consumers such as MONAI Label and Deploy read inference.json alone, so weights that need an overlay need it there.
-    Each id goes into those of train, inference and evaluate that have it already, as MONAI would lay it over them.
-
-    Raises:
-        InputError: if an overlay is missing, or has an id that none of these configs has.
-    """
-    if not overlays:
-        yield bundle
-        return
-    with TemporaryDirectory() as folder:
-        laid = Bundle(Path(folder) / bundle.name, bundle.schema, bundle.data)
-        for source in bundle.files():
-            target = laid.root / source.relative_to(bundle.root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-        for overlay in overlays:
-            _fold(laid, overlay if overlay.is_file() else bundle.root / overlay)
-        yield laid
-
-
-def _fold(bundle: Bundle, overlay: Path) -> None:
-    """Write the ids of one overlay into the configs of the bundle that have them."""
-    if not overlay.is_file():
-        raise InputError(overlay, found="no such file", wanted="an overlay", remedy="correct the name after --overlay")
-    content = load(overlay)
-    ids = {key: value for key, value in content.items() if key != "_desc_"} if isinstance(content, dict) else {}
-    known: set[str] = set()
-    for name in FOLDED:
-        path = bundle.configs / f"{name}.json"
-        config = load(path) if path.is_file() else {}
-        found = {key: value for key, value in ids.items() if _merge(config, key, value)}
-        if found:
-            path.write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
-            path.write_text(format_text(path), encoding="utf-8")
-        known |= found.keys()
-    if not ids or ids.keys() - known:
-        raise InputError(
-            overlay,
-            found=f"ids that no config has: {', '.join(sorted(ids.keys() - known))}" if ids else "no ids",
-            wanted=f"ids of {', '.join(FOLDED)}",
-            remedy="correct or remove them; new ids cannot be folded in",
-        )
-
-
-def _merge(config: dict[str, Any], key: str, value: Any) -> bool:
-    """Lay one id of an overlay over a config, if the config has it."""
-    name, parser = key.removeprefix("+"), ConfigParser(config)
-    place = config if name in config else parser  # an id with # may be a key as it stands, or a path
-    if name not in place:
-        return False
-    merge_kv(place, key, copy.deepcopy(value))
-    return True
-
-
 def _require_promises(bundle: Bundle, overlays: Sequence[Path]) -> None:
     # folding makes a config longer, and an overlay that stays beside it repeat what it says
     excused = (configs.line_budgets, configs.overlays) if overlays else ()
@@ -160,7 +98,7 @@ def _require_promises(bundle: Bundle, overlays: Sequence[Path]) -> None:
     broken = [finding for finding in run_checks(bundle, checks) if finding.status == "FAIL"]
     if broken:
         raise InputError(
-            f"{bundle.name} with {', '.join(map(str, overlays))}" if overlays else bundle.root,
+            f"{bundle.name} with {', '.join(map(str, overlays))}" if overlays else bundle.name,
             found="; ".join(f"{finding.check} ({finding.reasons[0]})" for finding in broken),
             wanted="a bundle that keeps the promises of its files, metadata and configs",
             remedy=f"run tools/verify.py {bundle.name} and mend what it calls FAIL; nothing was packed",
@@ -182,14 +120,16 @@ def _with_weights(bundle: Bundle, content: Content, path: Path, hosted_url: str 
             path,
             found="no such file",
             wanted=f"the weights of {bundle.name}",
-            remedy=f"{MAKE_WEIGHTS}; or pack the code alone with --without_weights",
+            remedy=f"{ways_to_weights(path)}; or pack the code alone with --without_weights",
         )
     with bundle.importable():
         load_weights(network_of(bundle), path)
     if (trained := range_beside(path)).is_file():  # by which tools/translate.py knows images unlike the training's
         content = {**content, f"models/{trained.name}": trained}
     if not hosted_url:
-        return {**{name: source for name, source in content.items() if name != LARGE_FILES}, WEIGHTS: path}
+        told = licence.with_weights((bundle.root / licence.NAME).read_text(encoding="utf-8")).encode()
+        others = {name: source for name, source in content.items() if name != LARGE_FILES}
+        return {**others, licence.NAME: told, WEIGHTS: path}
     return {**content, LARGE_FILES: pin(path, hosted_url).encode()}
 
 
@@ -250,7 +190,7 @@ def main(
         overlay: config that the weights were trained with, such as configs/small.json, or several: a.json,b.json. Its
             ids are folded into the configs of the zip. Looked up here, then in the bundle.
     """
-    try:
+    with ended_by_faults(output):
         if not isinstance(without_weights, bool):
             raise InputError(
                 "--without_weights", found=repr(without_weights), wanted="the flag alone", remedy="put it last"
@@ -259,8 +199,6 @@ def main(
         file = Path(weights) if weights else None
         overlays = [Path(each) for each in (overlay.split(",") if isinstance(overlay, str) else overlay)]
         archive = pack(Bundle(path), Path(output), file, hosted_url, source_url, without_weights, overlays)
-    except InputError as error:
-        sys.exit(str(error))
     print(f"{archive}\n{archive.with_name(archive.name + '.sha256').read_text(encoding='utf-8').split()[0]}")
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ os.environ.setdefault("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
 from benchmarks import options
 from contract import Bundle
 from datalist import check_flags
+from packing.faults import ended_by_faults
 from releasing import building, checking, taking, training
 from releasing.weights import FOLDER
 from transmodal.errors import InputError
@@ -49,7 +49,7 @@ def build(
         apart: keep the weights out of the zips, which then fetch them by download_large_files.
         weights: folder of the released weights, which may hold none.
     """
-    with _told():
+    with ended_by_faults(output):
         check_flags(build, unknown, {})
         folders = find_bundles(*map(str, options.listed(bundles)))
         hosting = building.Hosting(base_url, hub, options.flag("apart", apart))
@@ -64,7 +64,7 @@ def check(folder: str, **unknown: Any) -> None:
     Args:
         folder: that `tools/release.py build` made, here or fetched from its host.
     """
-    with _told():
+    with ended_by_faults(folder):
         check_flags(check, unknown, {})
         problems = list(checking.problems_of(Path(str(folder))))
     for problem in problems:
@@ -101,7 +101,7 @@ def take(
         weights: folder of the released weights.
         ids: ids of the bundle's inference.json that the weights need over these configs.
     """
-    with _told():
+    with ended_by_faults(weights):
         named = dict(_named(str(each)) for each in options.listed(evaluation))
         overlays = None if overlay is None else [str(name) for name in options.listed(overlay)]
         home = Bundle(find_bundles(str(bundle))[0])
@@ -138,7 +138,7 @@ def train(
         weights: folder of the released weights.
         ids: ids over these configs, such as --max_epochs 20.
     """
-    with _told():
+    with ended_by_faults(output):
         home, overlays = Bundle(find_bundles(str(bundle))[0]), [str(name) for name in options.listed(overlay)]
         listed = None if datalist is None else _file(datalist).resolve()
         places = (Path(str(path)).expanduser().resolve() for path in (data, output))
@@ -151,15 +151,6 @@ def train(
             home, run.weights, Path(str(weights)), {**told, **filled}, overlays, run.values, made.evaluations
         )
     print(f"{taken.file}\n{taken.record['sha256']}")
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Tell an error of the input without a traceback."""
-    try:
-        yield
-    except InputError as error:
-        sys.exit(str(error))
 
 
 def _named(text: str) -> tuple[str, Path]:

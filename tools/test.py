@@ -15,6 +15,9 @@ import environment
 MOST = 8
 """Processes at once; each imports the libraries for itself, which takes about a gigabyte."""
 
+MEASURED = ["--cov", "--cov-report=", "-p", "tests.measuring"]
+"""Coverage of the core by its own tests, in one line; ``.venv/bin/coverage report`` tells more."""
+
 
 def main() -> int:
     environment.enter()
@@ -26,7 +29,7 @@ def main() -> int:
         "MPLBACKEND": "Agg",
     }
     processes = min(os.cpu_count() or 1, MOST)
-    arguments = sys.argv[1:] or ["--durations=10", "--cov", "-n", str(processes), "--dist", "loadscope"]
+    arguments = sys.argv[1:] or [*MEASURED, "--durations=10", "-n", str(processes), "--dist", "loadscope"]
     command = [sys.executable, "-m", "pytest", *arguments]
     return subprocess.call(command, cwd=environment.ROOT, env={**os.environ, **threads})
 

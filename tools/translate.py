@@ -22,6 +22,7 @@ from translating.masks import AutomaticMask, MaskMaker, NoMask, SegmentedMask
 from translating.model import model_of
 from translating.models import Models
 from translating.pipeline import Pipeline, Wishes
+from translating.request import Choice, Request
 from translating.summary import Outcome, line_of, report, status_of
 from transmodal.errors import InputError
 from transmodal.files import sha256_of
@@ -30,7 +31,7 @@ from verify import ROOT
 
 CLASSIFIER = ROOT / "bundles" / "ct_mr_modality_classification" / "models" / "model.pt"
 PATHS = ("input", "output", "bundle", "ckpt_path", "classifier", "segmentation", "segmentation_ckpt")
-"""Options that are names, also where fire takes them for numbers."""
+"""Options that are names, and stay as they are written, also where fire would take them for numbers."""
 
 
 def translate(
@@ -58,6 +59,7 @@ def translate(
     return outcomes, left_out
 
 
+@fire.decorators.SetParseFns(**dict.fromkeys(PATHS, str))
 def main(
     input: str,
     output: str,
@@ -110,38 +112,35 @@ def main(
         ids: --from ct (or mr, or another domain) says what every scan is, and nothing is detected; others are ids of
             the bundle's inference.json, such as --device cpu or --slice_batch 4.
     """
-    ids = {**ids}
-    sys.exit(_run(locals()))
+    model, body = Choice(bundle, config, ckpt_path), Choice(segmentation, segmentation_config, segmentation_ckpt)
+    sys.exit(_run(Request(input, output, to, seed, samples, classifier, series, force, model, body, ids)))
 
 
-def _run(given: dict[str, Any]) -> int | str:
-    """Do what the options of :func:`main` ask for; the exit status, or the error."""
-    ids: dict[str, Any] = given.pop("ids")
-    given |= {key: str(given[key]) for key in PATHS if given[key] is not None}
-    command = {key: value for key, value in {**given, **ids}.items() if value not in (None, ())}
+def _run(request: Request) -> int | str:
+    """Do what is asked for; the exit status, or the error."""
+    chosen, ids = request.translation, request.bundle_ids
     try:
-        stated = ids.pop("from", None)
-        models = Models.chosen(given["bundle"], _names(given["config"]), given["ckpt_path"], ids)
-        stated = _one_of("from", stated, models.modalities)
-        target = models.target(stated, _one_of("to", given["to"], models.modalities))
-        weights = _classifier(given["classifier"])
-        masks = _masks(given, {key: ids[key] for key in ("device",) if key in ids})
+        models = Models.chosen(chosen.bundle, chosen.overlays, chosen.ckpt_path, ids)
+        stated = _one_of("from", request.stated, models.modalities)
+        target = models.target(stated, _one_of("to", request.to, models.modalities))
+        weights = _classifier(request.classifier)
+        masks = _masks(request.segmentation, {key: ids[key] for key in ("device",) if key in ids})
         for model in (*models.candidates, *([masks.model] if isinstance(masks, SegmentedMask) else [])):
             model.check()
         wishes = Wishes(
             stated=stated,
             target=target,
-            seed=_whole("seed", given["seed"], least=0),
-            samples=_whole("samples", given["samples"], least=1),
+            seed=_whole("seed", request.seed, least=0),
+            samples=_whole("samples", request.samples, least=1),
             masks=masks,
             classifier=None if weights is None else ModalityClassifier.load(weights),
             classifier_sha256=None if weights is None else sha256_of(weights),
-            force=options.flag("force", given["force"]),
-            command=command,
+            force=options.flag("force", request.force),
+            command=request.command,
         )
         with _quiet():
-            pipeline = Pipeline(models, wishes, _output(given["output"], given["input"]))
-            outcomes, left_out = translate(given["input"], pipeline, given["series"])
+            pipeline = Pipeline(models, wishes, _output(request.output, request.input))
+            outcomes, left_out = translate(request.input, pipeline, request.series)
     except InputError as error:
         return str(error)
     print(f"\n{report(outcomes, left_out)}", flush=True)
@@ -184,11 +183,6 @@ def _one_of(option: str, value: Any, choices: Sequence[str]) -> str | None:
     return str(value).lower()
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    """Paths separated by commas, of which fire may make numbers."""
-    return tuple(map(str, options.listed(value)))
-
-
 def _whole(option: str, value: Any, least: int) -> int | None:
     if value is None:
         return None
@@ -212,11 +206,11 @@ def _classifier(file: str | None) -> Path | None:
     return came.checked() if came else None
 
 
-def _masks(given: dict[str, Any], ids: dict[str, Any]) -> MaskMaker:
-    segmentation, overlays = given["segmentation"], _names(given["segmentation_config"])
+def _masks(choice: Choice, ids: dict[str, Any]) -> MaskMaker:
+    segmentation = str(choice.bundle)
     if segmentation not in ("automatic", "none", "None"):
-        return SegmentedMask(model_of(segmentation, overlays, given["segmentation_ckpt"], ids))
-    if overlays or given["segmentation_ckpt"] is not None:
+        return SegmentedMask(model_of(segmentation, choice.overlays, choice.ckpt_path, ids))
+    if choice.overlays or choice.ckpt_path is not None:
         raise InputError(
             "--segmentation_config, --segmentation_ckpt",
             found=f"--segmentation {segmentation}, which takes neither",

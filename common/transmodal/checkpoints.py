@@ -20,13 +20,9 @@ from torch import Tensor, nn
 
 from transmodal.errors import InputError
 from transmodal.files import write_atomically
+from transmodal.ways_to_weights import ways_to_weights
 
 LAYOUTS = ("state_dict", "model", "model_state", "model_parameters")
-MAKE_WEIGHTS = (
-    "train with `python -m monai.bundle run --config_file configs/train.json`, import a published checkpoint with "
-    "`tools/import_weights.py`, or fetch hosted weights with `python -m monai.bundle download_large_files`"
-)
-
 _SCALAR: Any = np.float64().__reduce__()[0]
 NUMBERS = [_SCALAR, (_SCALAR, "numpy.core.multiarray.scalar"), np.dtype, *map(type, map(np.dtype, ("f4", "f8", "i8")))]
 """What numbers of NumPy, in its version 1 too, are unpickled by; trainings keep their best score as one."""
@@ -228,7 +224,7 @@ def _place(
 
 
 def load_weights(
-    network: nn.Module, path: str | Path, device: str | torch.device | None = None, command: str = MAKE_WEIGHTS
+    network: nn.Module, path: str | Path, device: str | torch.device | None = None, command: str | None = None
 ) -> nn.Module:
     """Load ``network`` strictly from ``path`` and return it.
 
@@ -236,12 +232,12 @@ def load_weights(
         network: receives the weights in place.
         path: a state dict of this very network, in any layout of :func:`read_checkpoint`.
         device: where the network goes; where it is, if None.
-        command: what to run to get the file, told when it is missing.
+        command: what to run to get the file, told when it is missing; by default all :func:`ways_to_weights`.
     Raises:
         InputError: if the file is missing, unreadable or not wholly of this network.
     """
     if not Path(path).exists():
-        raise InputError(path, found="no such file", wanted="trained weights", remedy=command)
+        raise InputError(path, found="no such file", wanted="trained weights", remedy=command or ways_to_weights(path))
     state, _ = match(read_checkpoint(path), network.state_dict(), UNCHANGED, where=path)
     try:
         network.load_state_dict(state, strict=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+
+__all__ = ["InputError", "require_flag", "require_integer", "require_number"]
 
 
 class InputError(ValueError):
@@ -28,3 +31,46 @@ class InputError(ValueError):
 
 def _rebuild(where: str, found: str, wanted: str, remedy: str) -> InputError:
     return InputError(where, found=found, wanted=wanted, remedy=remedy)
+
+
+def require_flag(where: str, value: object, remedy: str = "write it with a capital letter on the command line") -> None:
+    """Refuse what is neither true nor false; ``"false"``, as the command line may hand it over, would count as true.
+
+    Args:
+        where, remedy: as of :class:`InputError`.
+        value: of a configuration or a call.
+    Raises:
+        InputError: if ``value`` is no truth value.
+    """
+    if not isinstance(value, bool):
+        wanted = "true or false in JSON, True or False on the command line"
+        raise InputError(where, found=repr(value), wanted=wanted, remedy=remedy)
+
+
+def require_integer(
+    where: str, value: object, least: int = 1, remedy: str = "give a whole number without quotes"
+) -> None:
+    """Refuse what is no whole number of ``least`` or more; a truth value is none.
+
+    Args:
+        where, remedy: as of :class:`InputError`.
+        value: of a configuration or a call.
+        least: the smallest that is accepted.
+    Raises:
+        InputError: if ``value`` is no such number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(where, found=repr(value), wanted=f"an integer of {least} or more", remedy=remedy)
+
+
+def require_number(where: str, value: object, remedy: str = "give a number without quotes") -> None:
+    """Refuse what is no finite number of 0 or more; a truth value is none.
+
+    Args:
+        where, remedy: as of :class:`InputError`.
+        value: of a configuration or a call.
+    Raises:
+        InputError: if ``value`` is no such number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise InputError(where, found=repr(value), wanted="a number of 0 or more", remedy=remedy)

@@ -7,7 +7,7 @@ scales and whatever else a network does between its parts stays in PyTorch, so t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree
 
+from transmodal.checkpoints import load_weights
 from transmodal.errors import InputError
 from transmodal.files import sha256_of
 
-__all__ = ["CPU", "KEYS", "NetworkFrom", "OnnxPart", "in_place", "part_of", "with_onnx"]
+__all__ = ["CPU", "KEYS", "OnnxPart", "in_place", "part_of", "replaced", "with_onnx"]
 
 CPU: tuple[Any, ...] = ("CPUExecutionProvider",)
 KEYS = {"part": "transmodal.part", "weights": "transmodal.weights_sha256", "multiple": "transmodal.size_multiple"}
 """What a file says of itself, to the names of its metadata."""
 
-EXPORT = "make it with `python3 tools/export.py BUNDLE`, with the config and the weights of this run"
+EXPORT = "make it with `.venv/bin/python tools/export.py BUNDLE`, with the config and the weights of this run"
 TYPES = {"tensor(float)": torch.float32, "tensor(int64)": torch.int64, "tensor(bool)": torch.bool}
 """Of inputs, as ONNX Runtime and as PyTorch call them."""
 
@@ -121,27 +122,30 @@ class OnnxPart(nn.Module):
         )
 
 
-class NetworkFrom:
-    """A handler by which overlays that each replace the evaluator's network notice each other.
+def replaced(
+    network: nn.Module, path: str | Path, command: str | None = None, **by: Callable[[nn.Module], nn.Module]
+) -> nn.Module:
+    """The network of an evaluator as the one config makes it that has another use for it than to load its weights.
+
+    Such configs are merged into the call of :func:`~transmodal.checkpoints.load_weights` that is there, each under its
+    own name. So they notice each other in any order, and whatever else is laid between or after them.
 
     Args:
-        overlay: name of the config that this handler is in.
-        last: name that the last of these overlays gives itself, ``network_from``.
+        network, path, command: of that call; ``command`` trains one stage of the network, as configs of a stage tell.
+        by: name of each config to what it makes of the network.
     Raises:
-        InputError: if they differ, so that what ``overlay`` says would be lost.
+        InputError: if there are several, or a config of a stage; nothing is loaded then.
     """
-
-    def __init__(self, overlay: str, last: str) -> None:
-        if overlay != last:
-            raise InputError(
-                "--config_file",
-                found=f"{overlay} and {last}, of which only {last} would have an effect",
-                wanted="one config that replaces the evaluator's network",
-                remedy="leave one of them out",
-            )
-
-    def attach(self, engine: object) -> None:
-        """Nothing is left to do."""
+    names = [*(f"{name}.json" for name in by), *(["a config that runs one stage of the network"] if command else [])]
+    if len(names) != 1:
+        raise InputError(
+            "--config_file",
+            found=f"{' and '.join(names)}, which would replace each other's network",
+            wanted="one config that replaces the network of inference.json",
+            remedy=f"leave one of them out; others, such as evaluate.json, go with {names[0]} in any order",
+        )
+    (make,) = by.values()
+    return make(network)
 
 
 def with_onnx(
@@ -150,29 +154,22 @@ def with_onnx(
     folder: str | Path,
     weights: str | Path,
     providers: Sequence[Any] = CPU,
-    command: str | None = None,
 ) -> nn.Module:
-    """Put ONNX graphs in the places of parts of a network.
+    """Load the weights of a network and put ONNX graphs in the places of parts of it.
 
     Args:
-        network: with its weights; changed in place.
+        network: changed in place.
         parts: dotted names.
         folder: that holds ``<part>.onnx`` for each of them.
         weights: file of the network's weights, from which the graphs have to be.
         providers: as for :class:`OnnxPart`.
-        command: that trains one stage of the network, as configs of a stage tell it; there are no graphs of stages.
     Returns:
         The network.
     Raises:
-        InputError: as :class:`OnnxPart`; or if a graph is of another part or of other weights, or ``command`` is given.
+        InputError: as :class:`OnnxPart` and :func:`~transmodal.checkpoints.load_weights`; or if a graph is of another
+            part or of other weights.
     """
-    if command is not None:
-        raise InputError(
-            "--config_file",
-            found="a config that runs one stage of the network, over graphs of the whole",
-            wanted="one of the two",
-            remedy="run the stage by PyTorch",
-        )
+    load_weights(network, weights)
     digest = sha256_of(weights)
     for name in parts:
         part_of(network, name)

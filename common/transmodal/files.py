@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from transmodal.errors import InputError
 
-__all__ = ["sha256_of", "visible", "write_atomically"]
+__all__ = ["json_text", "sha256_of", "visible", "write_atomically", "write_json"]
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
@@ -24,6 +26,21 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def json_text(content: Mapping[str, Any]) -> str:
+    """Indented JSON with its last line ended, as all our files have it.
+
+    Raises:
+        ValueError: if a number in it is not finite, for which JSON has no word.
+    """
+    return json.dumps(content, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file as :func:`json_text` has it; it appears whole or not at all."""
+    text = json_text(content)
+    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def visible(folder: Path) -> list[Path]:

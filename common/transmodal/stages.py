@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from transmodal.checkpoints import load_weights
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_flag
 from transmodal.networks import LatentScale
 
 __all__ = ["ScaledLatents", "identity_of", "measured", "with_parts"]
@@ -87,13 +87,7 @@ def measured(
     Raises:
         InputError: if ``enabled`` is no truth value, ``bounds`` are none, or latents are not finite.
     """
-    if not isinstance(enabled, bool):
-        raise InputError(
-            "measured, enabled",
-            found=repr(enabled),
-            wanted="true or false in JSON, True or False on the command line",
-            remedy="write false to leave the latents raw",
-        )
+    require_flag("measured, enabled", enabled, "write false to leave the latents raw")
     if bounds is not None and (isinstance(bounds, str) or len(bounds) != 2):
         raise InputError(
             "measured, bounds",

@@ -15,17 +15,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from monai.data import MetaTensor
+from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from transmodal.data.neighbours import steps_inside
 from transmodal.errors import InputError
-from transmodal.files import write_atomically
+from transmodal.files import json_text, write_atomically
 from transmodal.transforms.intensity import IntensityScale
 
 __all__ = ["MEASURES", "Measure", "Profile", "TrainedRange", "range_beside"]
 
-VERSION = 1
+VERSION = 2
 
 
 class Measure(NamedTuple):
@@ -51,6 +53,7 @@ MEASURES: Mapping[str, Measure] = {
     "area_cm2": Measure("body cross-section", "cm²", factor=1.5),
     "width_mm": Measure("body width", "mm", factor=1.35),
     "depth_mm": Measure("body depth", "mm", factor=1.35),
+    "height_mm": Measure("body height", "mm", factor=1.35),
     "median": Measure("median intensity in the body", margin=0.5),
     "dark": Measure("intensity of the darkest tenth of the body", margin=0.5),
     "bright": Measure("intensity of the brightest tenth of the body", margin=0.5),
@@ -60,6 +63,8 @@ MEASURES: Mapping[str, Measure] = {
     "rim": Measure("brightness of the outermost centimetre relative to the rest of the body", margin=0.2),
     "detail": Measure("mean step of intensity between neighbouring pixels", factor=1.5),
 }
+EXTENTS = {"R": "width_mm", "L": "width_mm", "A": "depth_mm", "P": "depth_mm", "S": "height_mm", "I": "height_mm"}
+"""What the extent of the body towards a direction is called; slices show two of the three."""
 RIM_MM = 10.0
 AIR_BELOW, FAT, BONE_FROM = -400.0, (-150.0, -30.0), 200.0
 
@@ -85,7 +90,7 @@ class Profile:
         body: Tensor | NDArray[Any],
         modality: str,
         scale: IntensityScale,
-        spacing: Sequence[float] | None = None,
+        affine: Tensor | NDArray[Any] | None = None,
         axis: int = 2,
     ) -> Profile:
         """Measure a volume as the network gets it.
@@ -95,19 +100,23 @@ class Profile:
             body: its mask, (1, H, W, D).
             modality, scale: what it shows and how it was scaled. Intensities are told in the units of the scale; those
                 in HU are also counted as air, fat and bone.
-            spacing: in mm along H, W and D; by default that of the image, a ``MetaTensor``.
+            affine: (4, 4), from voxels along H, W and D to mm to the right, anterior and superior; by default that of
+                the image, a ``MetaTensor``.
             axis: that numbers the slices the network sees.
         """
-        if spacing is None:
-            spacing = image.pixdim.tolist() if isinstance(image, MetaTensor) else (1.0, 1.0, 1.0)
-        step, rows, columns = (float(spacing[number]) for number in (axis, *(n for n in range(3) if n != axis)))
+        if affine is None:
+            affine = image.affine if isinstance(image, MetaTensor) else torch.eye(4)
+        axes = [axis, *(number for number in range(3) if number != axis)]
+        placed = np.asarray(_array(affine), dtype=np.float64)[:, [*axes, 3]]
+        step, rows, columns = np.linalg.norm(placed[:3, :3], axis=0)
+        _, *directions = aff2axcodes(placed)  # type: ignore[no-untyped-call]
         volume = np.moveaxis(np.asarray(_array(image)[0], dtype=np.float32), axis, 0)
         inside = np.moveaxis(np.asarray(_array(body)[0]) > 0, axis, 0)
         if not inside.any():
             inside = np.ones_like(inside)
         physical = scale.restore(torch.from_numpy(volume)).double().numpy()
         values = {"slice_mm": step, "pixel_mm": max(rows, columns)}
-        values |= _sizes(inside, rows, columns) | _intensities(physical, inside, scale.units)
+        values |= _sizes(inside, (rows, columns), directions) | _intensities(physical, inside, scale.units)
         values |= {"rim": _rim(physical, inside, (rows, columns))}
         return cls(modality, scale.units, {name: round(float(value), 4) for name, value in values.items()})
 
@@ -128,7 +137,8 @@ class TrainedRange:
         modalities = {}
         for modality in dict.fromkeys(profile.modality for profile in profiles):
             of_it = [profile for profile in profiles if profile.modality == modality]
-            columns = {name: [profile.values[name] for profile in of_it] for name in of_it[0].values}
+            names = dict.fromkeys(name for profile in of_it for name in profile.values)
+            columns = {name: [found.values[name] for found in of_it if name in found.values] for name in names}
             modalities[modality] = {
                 "volumes": len(of_it),
                 "units": of_it[0].units,
@@ -157,7 +167,7 @@ class TrainedRange:
             name: f"{measure.name}, {measure.unit or 'units of the modality'}" for name, measure in MEASURES.items()
         }
         content = {"version": VERSION, "measures": named, "modalities": self.modalities}
-        text = json.dumps(content, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json_text(content)
         if not Path(path).is_file() or Path(path).read_text(encoding="utf-8") != text:
             write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
@@ -170,12 +180,13 @@ class TrainedRange:
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-            if content["version"] != VERSION:
+            if content["version"] not in (1, VERSION):
                 raise ValueError(f"version {content['version']}")
             unknown = {name for known in content["modalities"].values() for name in known["range"]} - {*MEASURES}
             if unknown:
                 raise ValueError(f"the measures {', '.join(sorted(unknown))}")
-            return cls(content["modalities"])
+            read = _of_version_1 if content["version"] == 1 else dict
+            return cls({name: read(known) for name, known in content["modalities"].items()})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 path,
@@ -198,13 +209,31 @@ def _widened(measure: Measure, low: float, high: float) -> tuple[float, float]:
     return low - slack, high + slack
 
 
-def _sizes(inside: NDArray[np.bool_], rows: float, columns: float) -> dict[str, float]:
-    """Area and extents of the body in a typical slice; ``inside`` is (slices, H, W), spacings in mm."""
+def _of_version_1(known: Mapping[str, Any]) -> dict[str, Any]:
+    """A modality's range, with each extent of the body as wide as any.
+
+    Version 1 called the extent along the first axis of a slice its width and the other its depth, whatever their
+    directions.
+    """
+    old = [bound for name in ("width_mm", "depth_mm") for bound in known["range"].get(name, ())]
+    either = {name: [min(old), max(old)] for name in EXTENTS.values()} if old else {}
+    return {**known, "range": {**known["range"], **either}}
+
+
+def _sizes(inside: NDArray[np.bool_], spacing: Sequence[float], directions: Sequence[str]) -> dict[str, float]:
+    """Area and extents of the body in a typical slice.
+
+    Args:
+        inside: (slices, H, W).
+        spacing: in mm along H and W.
+        directions: that H and W run to, as keys of ``EXTENTS``.
+    """
     shown = inside[inside.any(axis=(1, 2))]
-    extents = [[np.ptp(np.flatnonzero(image.any(axis=axis))) + 1 for image in shown] for axis in (1, 0)]
-    width, depth = (float(np.median(extent)) for extent in extents)
-    area = float(np.median(shown.sum(axis=(1, 2)))) * rows * columns / 100
-    return {"area_cm2": area, "width_mm": width * rows, "depth_mm": depth * columns}
+    sizes = {"area_cm2": float(np.median(shown.sum(axis=(1, 2)))) * spacing[0] * spacing[1] / 100}
+    for across, step, direction in zip((1, 0), spacing, directions, strict=True):
+        extent = [np.ptp(np.flatnonzero(image.any(axis=across))) + 1 for image in shown]
+        sizes[EXTENTS[direction]] = float(np.median(extent)) * step
+    return sizes
 
 
 def _intensities(values: NDArray[np.float64], inside: NDArray[np.bool_], units: str) -> dict[str, float]:
@@ -215,11 +244,8 @@ def _intensities(values: NDArray[np.float64], inside: NDArray[np.bool_], units: 
         found = {name: 100 * float(share.mean()) for name, share in shares.items()}
     else:
         found = {"dark": float(np.quantile(body, 0.1)), "bright": float(np.quantile(body, 0.9))}
-    steps = [
-        np.abs(np.diff(values, axis=axis))[inside.take(range(1, size), axis) & inside.take(range(size - 1), axis)]
-        for axis, size in ((1, values.shape[1]), (2, values.shape[2]))
-    ]
-    return {"median": float(np.median(body)), **found, "detail": float(np.concatenate([*steps, [0.0]]).mean())}
+    steps = np.append(steps_inside(values, inside, axes=(1, 2)), 0.0)
+    return {"median": float(np.median(body)), **found, "detail": float(steps.mean())}
 
 
 def _rim(values: NDArray[np.float64], inside: NDArray[np.bool_], spacing: tuple[float, float]) -> float:

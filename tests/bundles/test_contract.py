@@ -20,6 +20,7 @@ from torch import nn
 from contract import RUNNING, Bundle, Check, run_checks
 from contract.configs import IDS, SHARED_IDS
 from contract.running import SCHEMA
+from releasing.direction import SCALES
 from tests.bundles.conftest import Trained
 from tests.bundles.row import Direction
 from tests.bundles.tiny import BUNDLES, TINY, importable, of_every_direction
@@ -30,7 +31,7 @@ STAGES = ("evaluate", "multi_gpu_train", "train_")
 
 def of_training_alone(path: Path, name: str) -> bool:
     """Whether an overlay changes the training and nothing that inference has."""
-    return any(key.lstrip("+").startswith(("train#", "validate#")) for key in Bundle(path).read(name))
+    return any(key.lstrip("+").startswith(("train#", "validate#", "settings#")) for key in Bundle(path).read(name))
 
 
 OF_BOTH = [
@@ -43,6 +44,7 @@ IN_SMALL = {
     "properties_of_inference": "inference",
     "properties_of_evaluation": "evaluate",
     "ckpt_export": "inference",
+    "declared_outputs": "inference",
 }
 """Checks that make parts of a config and need not make them as large as they are published."""
 WRITTEN_BY_RUNS = {
@@ -69,6 +71,21 @@ def text_of(bundle: Path, config: str) -> dict[str, Any]:
 
 def test_every_bundle_has_a_row_of_tiny_overrides() -> None:
     assert sorted(TINY) == [path.name for path in BUNDLES]
+
+
+def test_the_overlay_that_shares_cases_between_processes_is_one_text() -> None:
+    texts = [(path / "configs" / "multi_gpu_inference.json").read_text(encoding="utf-8") for path in BUNDLES]
+    assert texts == texts[:1] * len(BUNDLES)
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=named)
+def test_several_processes_draw_as_one_does(bundle: Path) -> None:
+    """The overlay joins the group, and leaves the seed to the config below."""
+    one, several = (Bundle(bundle).stack(name) for name in ("inference", "multi_gpu_inference"))
+    parser = ConfigParser()
+    parser.read_config(several)
+    below = ConfigParser.load_config_files(one)["initialize"]
+    assert parser["initialize"] == [*below, "$idist.initialize(@backend)"]
 
 
 @pytest.mark.parametrize("check", RUNNING, ids=lambda check: check.__name__)
@@ -104,6 +121,17 @@ def below_of(bundle: Path, config: str) -> set[str]:
     stack = {Path(path).stem for path in view.stack(config)}
     sizes = view.base_of(config) == "train" and not config.startswith(STAGES)
     return (stack | ({"inference", "evaluate", *view.stages} if sizes else set())) - {config}
+
+
+def test_metadata_tells_the_intensities_of_the_config(bundle: Path) -> None:
+    """In the words that a release has for them; a radiograph's scale has none."""
+    parser = ConfigParser(text_of(bundle, "inference"))
+    for name, words in text_of(bundle, "metadata").get("translation", {}).get("intensity", {}).items():
+        place = f"intensity#{name}"
+        place = parser[place][1:] if isinstance(parser[place], str) else place  # several share one
+        kind, *arguments = parser[place]
+        if form := SCALES.get(parser[place][kind].rpartition(".")[2]):
+            assert words == form.format_map({key: parser.get_parsed_content(f"{place}#{key}") for key in arguments})
 
 
 def test_a_model_card_names_only_configs_that_there_are(bundle: Path) -> None:

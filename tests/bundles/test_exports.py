@@ -28,8 +28,6 @@ from tests.bundles.row import Direction
 from tests.bundles.tiny import BUNDLES, ROOT, TINY, WRITTEN, importable, read, run
 from translating.model import Model, cause_of
 from transmodal.checkpoints import save_weights
-from transmodal.errors import InputError
-from transmodal.exported import with_onnx
 from transmodal.phantom import write_phantoms
 
 ONE_OF_TWINS = {"ct_mr_cyclegan_translation": ["ct"], "ct_mr_syndiff_translation": ["first.predict"]}
@@ -154,33 +152,47 @@ def same_table(wanted: Path, found: Path) -> None:
         assert cell == other or float(other) == pytest.approx(float(cell), abs=1e-4), (cell, other)
 
 
-def test_every_overlay_that_replaces_the_network_gives_its_name() -> None:
-    overlays = [
-        path for kind in ("onnx", "trt", "lora") for path in ROOT.glob(f"bundles/*/configs/inference_{kind}.json")
-    ]
-    assert len(overlays) == 2 * len(BUNDLES) + 1
+def test_every_overlay_that_replaces_the_network_gives_its_name_and_keeps_the_others() -> None:
+    files = [path for path in ROOT.glob("bundles/*/configs/*.json") if "evaluator#network" in path.read_text("utf-8")]
+    overlays = [path for path in files if path.name != "inference_slices.json"]  # which only tells what trains it
+    assert len(overlays) == 2 * len(BUNDLES) + 2
     for path in overlays:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        assert content["network_from"] == path.name
-        (handler,) = content["+handlers"]
-        assert handler == {"_target_": "transmodal.exported.NetworkFrom", "overlay": path.name, "last": "@network_from"}
+        call = json.loads(path.read_text(encoding="utf-8"))["+evaluator#network"]
+        assert call.keys() == {"_target_", path.stem}
+        assert call["_target_"] == "transmodal.exported.replaced"
+        assert call[path.stem]["_mode_"] == "callable"
 
 
-@pytest.mark.parametrize("names", [("lora", "onnx"), ("onnx", "lora"), ("onnx", "trt")])
-def test_two_overlays_that_replace_the_network_are_refused_in_either_order(names: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "names", [("lora", "onnx"), ("onnx", "lora"), ("onnx", "trt"), ("onnx", "latents"), ("latents", "onnx")]
+)
+@pytest.mark.parametrize("after", [(), ("evaluate",)], ids=["alone", "evaluated"])
+def test_two_overlays_that_replace_the_network_are_refused_in_either_order(
+    names: tuple[str, str], after: tuple[str, ...]
+) -> None:
     bundle = ROOT / "bundles" / "chest_xray_ctpa_translation"
-    overlays = tuple(bundle / f"configs/inference_{name}.json" for name in names)
-    parser = Layers(Bundle(bundle), overlays).parser
-    with pytest.raises(RuntimeError) as error:
-        parser.get_parsed_content("handlers")
+    overlays = tuple(bundle / f"configs/{name}.json" for name in (*(f"inference_{name}" for name in names), *after))
+    parser = Layers(Bundle(bundle), overlays, {"network": None}).parser
+    with pytest.raises(RuntimeError) as error, importable(bundle):
+        parser.get_parsed_content("evaluator#network")
     cause = cause_of(error.value)
     assert f"inference_{names[0]}.json and inference_{names[1]}.json" in str(cause)
 
 
-def test_a_stage_of_mddga_is_not_run_by_graphs_of_the_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["onnx", "trt"])
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda path: path.name)
+def test_an_evaluation_before_or_after_the_overlay_is_the_same(bundle: Path, kind: str) -> None:
+    configs = [bundle / f"configs/{name}.json" for name in ("evaluate", f"inference_{kind}")]
+    before, after = (Layers(Bundle(bundle), tuple(order)).parser.get() for order in (configs, configs[::-1]))
+    assert before["evaluator"]["network"]["_target_"] == "transmodal.exported.replaced"
+    assert {**before, "_desc_": ""} == {**after, "_desc_": ""}
+
+
+@pytest.mark.parametrize("names", [("onnx", "slices"), ("slices", "onnx")])
+def test_a_stage_of_mddga_is_not_run_by_graphs_of_the_whole(names: tuple[str, str]) -> None:
     bundle = ROOT / "bundles" / "ct_mr_mddga_translation"
-    overlays = tuple(bundle / f"configs/inference_{name}.json" for name in ("onnx", "slices"))
-    given = dict(Layers(Bundle(bundle), overlays).parser["evaluator"]["network"])
-    assert given["_target_"] == "transmodal.exported.with_onnx"
-    with pytest.raises(InputError, match="one stage of the network"):
-        with_onnx(nn.Identity(), [], tmp_path, tmp_path / "model.pt", command=given["command"])
+    overlays = tuple(bundle / f"configs/inference_{name}.json" for name in names)
+    parser = Layers(Bundle(bundle), overlays, {"network": None}).parser
+    with pytest.raises(RuntimeError) as error:
+        parser.get_parsed_content("evaluator#network")
+    assert "a config that runs one stage of the network" in str(cause_of(error.value))

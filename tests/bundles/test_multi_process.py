@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from tests.bundles.conftest import Trained
-from tests.bundles.processes import by_command, by_forks
 from tests.bundles.tiny import STATE, TINY, files_below, run
+from tests.processes import by_command, by_forks
 from transmodal.phantom import write_phantoms
 
 COMMANDED = "ct_mr_cyclegan_translation"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from tests.bundles.conftest import Trained
 from tests.bundles.tiny import SPLIT, STATE, TINY, files_below, run
 from tests.common.handlers.test_resume import assert_same
+from transmodal.errors import InputError
 
 EVENTS = "events.out.tfevents"
 
@@ -45,6 +47,12 @@ class Place:
         return {name: content for name, content in files_below(self.folder).items() if EVENTS not in name}
 
 
+def copied(place: Place, folder: Path) -> Place:
+    """The same with its files, times of changes included, in another folder."""
+    shutil.copytree(place.folder, folder, dirs_exist_ok=True)
+    return Place(place.training, folder)
+
+
 def disturb() -> None:
     """Leave the random generators as another process would have them."""
     random.seed(99)
@@ -61,10 +69,17 @@ def straight(training: Trained, tmp_path_factory: pytest.TempPathFactory) -> Pla
 
 
 @pytest.fixture(scope="session")
-def resumed(training: Trained, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """One epoch, and with a new workflow another one."""
-    place = Place(training, tmp_path_factory.mktemp("resumed"))
+def begun(training: Trained, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The first of two epochs, for tests that go on in a copy."""
+    place = Place(training, tmp_path_factory.mktemp("begun"))
     place.train(1)
+    return place
+
+
+@pytest.fixture(scope="session")
+def resumed(begun: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """One epoch, and with a new workflow another one."""
+    place = copied(begun, tmp_path_factory.mktemp("resumed"))
     disturb()
     place.train(2)
     return place
@@ -82,6 +97,18 @@ def test_a_resumed_training_keeps_its_split(straight: Place, resumed: Place) -> 
     assert resumed.split.read_bytes() == straight.split.read_bytes()
 
 
+def test_a_training_with_another_value_is_not_resumed(straight: Place, training: Trained, tmp_path: Path) -> None:
+    place = Place(training, tmp_path / "copy")
+    shutil.copytree(straight.folder, place.folder)
+    settings = place.saved()["settings"]
+    with pytest.raises((InputError, RuntimeError)) as caught:
+        place.train(3, batch_size=settings["batch_size"] + 2)
+    said = str(caught.value if isinstance(caught.value, InputError) else caught.value.__cause__)
+    assert f"{STATE}: found a training with batch_size {settings['batch_size']} where it now is" in said
+    assert "resume with the configuration that wrote the file; to start anew remove it or set resume to false" in said
+    assert place.saved()["epoch"] == 2
+
+
 def test_the_comparison_sees_a_training_of_another_seed(straight: Place, training: Trained, tmp_path: Path) -> None:
     other = Place(training, tmp_path)
     other.train(2, seed=1)
@@ -89,9 +116,8 @@ def test_the_comparison_sees_a_training_of_another_seed(straight: Place, trainin
         assert_same(other.saved(), straight.saved())
 
 
-def test_better_weights_of_an_earlier_epoch_are_not_replaced(training: Trained, tmp_path: Path) -> None:
-    place = Place(training, tmp_path)
-    place.train(1)
+def test_better_weights_of_an_earlier_epoch_are_not_replaced(begun: Place, training: Trained, tmp_path: Path) -> None:
+    place = copied(begun, tmp_path)
     first, saved = place.weights.read_bytes(), place.saved()
     unbeatable = TINY[training.bundle.name].unbeatable
     saved["state"]["best"]["best"] = unbeatable
@@ -102,10 +128,9 @@ def test_better_weights_of_an_earlier_epoch_are_not_replaced(training: Trained, 
 
 
 def test_a_finished_training_leaves_every_file_as_it_was(
-    training: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    begun: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = Place(training, tmp_path)
-    place.train(1)
+    place = copied(begun, tmp_path)
     before, times = place.files(), modified(place.folder)
     disturb()
     with caplog.at_level("INFO", logger="transmodal"):

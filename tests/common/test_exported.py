@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from transmodal.checkpoints import save_weights
 from transmodal.errors import InputError
-from transmodal.exported import KEYS, NetworkFrom, OnnxPart, in_place, part_of, with_onnx
+from transmodal.exported import KEYS, OnnxPart, in_place, part_of, replaced, with_onnx
 from transmodal.files import sha256_of
 
 
@@ -204,17 +204,26 @@ def test_an_image_that_the_graph_cannot_compute_is_refused_with_its_shape(tmp_pa
 
 
 def test_one_config_that_replaces_the_network_is_taken() -> None:
-    NetworkFrom("inference_onnx.json", "inference_onnx.json").attach(None)
+    network = Network()
+    assert replaced(network, "model.pt", inference_onnx=lambda given: given.part) is network.part
 
 
-def test_two_configs_that_replace_the_network_are_refused() -> None:
-    with pytest.raises(InputError, match=r"inference_lora.json and inference_onnx.json, of which only inference_onnx"):
-        NetworkFrom("inference_lora.json", "inference_onnx.json")
+def test_two_configs_that_replace_the_network_are_refused_before_anything_is_loaded() -> None:
+    told = r"inference_lora.json and inference_onnx.json, which would replace(.|\n)*go with inference_lora.json in any"
+    with pytest.raises(InputError, match=told):
+        replaced(Network(), "model.pt", inference_lora=pytest.fail, inference_onnx=pytest.fail)
 
 
-def test_a_stage_of_the_network_is_not_run_by_graphs_of_the_whole(tmp_path: Path, weights: Path) -> None:
-    with pytest.raises(InputError, match="found a config that runs one stage"):
-        with_onnx(Network(), ["part"], tmp_path, weights, command="train that stage")
+def test_a_stage_of_the_network_is_not_run_by_what_replaces_the_whole() -> None:
+    with pytest.raises(InputError, match=r"found inference_onnx.json and a config that runs one stage of the network"):
+        replaced(Network(), "model.pt", command="train that stage", inference_onnx=pytest.fail)
+
+
+def test_graphs_go_into_a_network_that_has_the_weights(tmp_path: Path) -> None:
+    network = Network()
+    save_weights({"part.weight": torch.full((1,), 5.0)}, tmp_path / "model.pt")
+    with_onnx(network, [], tmp_path, tmp_path / "model.pt")
+    assert network(torch.ones(1)).item() == 6
 
 
 def test_without_onnx_runtime_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

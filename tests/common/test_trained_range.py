@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
+from monai.transforms import Orientation
 
 from transmodal import InputError
 from transmodal.trained_range import MEASURES, Profile, TrainedRange, range_beside
@@ -26,7 +27,7 @@ def cuboid(width: int = 20, depth: int = 10, inside: float = 40.0) -> tuple[torc
 
 
 def ct(spacing: tuple[float, ...] = (1, 1, 3), **body: float) -> Profile:
-    return Profile.of(*cuboid(**body), "ct", HU, spacing)  # type: ignore[arg-type]
+    return Profile.of(*cuboid(**body), "ct", HU, np.diag([*spacing, 1]))  # type: ignore[arg-type]
 
 
 def test_sizes_are_in_mm_and_those_of_a_typical_slice() -> None:
@@ -36,9 +37,49 @@ def test_sizes_are_in_mm_and_those_of_a_typical_slice() -> None:
 
 
 def test_the_slice_axis_decides_what_a_slice_is() -> None:
-    values = Profile.of(*cuboid(), "ct", HU, (1, 2, 3), axis=0).values
+    values = Profile.of(*cuboid(), "ct", HU, np.diag([1, 2, 3, 1]), axis=0).values
     assert (values["slice_mm"], values["pixel_mm"]) == (1, 3)
-    assert (values["width_mm"], values["depth_mm"]) == (20, 12)
+    assert (values["depth_mm"], values["height_mm"]) == (20, 12)
+    assert "width_mm" not in values
+
+
+@pytest.mark.parametrize("axcodes", ["RAS", "LPS", "SPL", "PLS", "LSA", "AIR"])
+def test_width_and_depth_are_those_of_the_body_however_the_image_is_stored(axcodes: str) -> None:
+    """A body 30 mm from left to right and 20 from front to back, in axial slices of voxels of 1×2×3 mm."""
+    upright = torch.diag(torch.tensor([1.0, 2.0, 3.0, 1.0]))
+    image, body = (
+        Orientation(axcodes=axcodes, labels=None)(MetaTensor(array, affine=upright)) for array in cuboid(width=30)
+    )
+    axis = next(number for number, code in enumerate(axcodes) if code in "SI")
+    values = Profile.of(image, body, "ct", HU, axis=axis).values
+    assert (values["width_mm"], values["depth_mm"]) == (30, 20)
+    assert "height_mm" not in values
+
+
+def test_slices_of_several_planes_have_all_three_extents() -> None:
+    planes = [Profile.of(*cuboid(), "ct", HU, axis=axis) for axis in (0, 2)]
+    known = TrainedRange.of(planes)
+    assert {name: known.modalities["ct"]["range"][f"{name}_mm"] for name in ("width", "depth", "height")} == {
+        "width": [20, 20],
+        "depth": [10, 10],
+        "height": [4, 4],
+    }
+    assert [known.warnings(plane) for plane in planes] == [[], []]
+
+
+def test_a_file_of_version_1_calls_no_extent_of_its_training_foreign(tmp_path: Path) -> None:
+    """It may have called the depth width; so what is within either is near."""
+    known = TrainedRange.of([ct(width=20, depth=10)])
+    path = tmp_path / "trained_range.json"
+    known.save(path)
+    path.write_text(path.read_text().replace('"version": 2', '"version": 1'))
+    old = TrainedRange.load(path)
+    assert old.modalities["ct"]["range"]["slice_mm"] == [3, 3]
+    assert old.warnings(ct(width=10, depth=20)) == []
+    assert old.warnings(ct(width=36, depth=5)) == [
+        "body width 36 mm, training had 10 to 20 mm",
+        "body depth 5 mm, training had 10 to 20 mm",
+    ]
 
 
 def test_spacing_is_that_of_the_image_where_it_knows_it() -> None:
@@ -87,7 +128,8 @@ def test_an_empty_mask_measures_the_whole_image() -> None:
 
 
 def test_measured_numbers_have_names() -> None:
-    assert ct().values.keys() | Profile.of(*cuboid(), "mr", AU).values.keys() == MEASURES.keys()
+    of_mr, of_sides = Profile.of(*cuboid(), "mr", AU), Profile.of(*cuboid(), "ct", HU, axis=0)
+    assert ct().values.keys() | of_mr.values.keys() | of_sides.values.keys() == MEASURES.keys()
 
 
 def test_what_was_trained_on_gets_no_warning() -> None:

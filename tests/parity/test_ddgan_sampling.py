@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 from syndiff_bundle.networks import DiffusiveTranslators
-from syndiff_bundle.published import ncsnpp_key_map
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from tests.parity.fill import fill_keys
+from tests.parity.published_names import ncsnpp_key_map
 from transmodal.checkpoints import match
 from transmodal.inferers import DDGANInferer, SliceWiseInferer
 from transmodal.networks.nets import NCSNpp

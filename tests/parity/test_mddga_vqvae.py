@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import torch
 from mddga_bundle.published import autoencoder_names, recognise
-from mddga_bundle.vqvae import VQVAE, Codebook, straight_through
+from mddga_bundle.vqvae import VQVAE, Codebook
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from tests.parity.fill import fill
 from transmodal.checkpoints import KeyMap, match
+from transmodal.networks.blocks.straight_through import straight_through
 
 BETA = 0.25
 CASES = [

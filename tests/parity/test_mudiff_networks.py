@@ -15,12 +15,13 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 from mudiff_bundle.networks import ContrastAwareDenoiser, ContrastSpecificDenoiser
-from mudiff_bundle.published import aware_names, recognise, specific_names
+from mudiff_bundle.published import recognise
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from tests.parity.fill import fill_keys
+from tests.parity.published_names import aware_names, specific_names
 from transmodal.checkpoints import KeyMap, match
 from transmodal.networks.blocks import FIRDownsample, FIRUpsample, PyramidDownsample, sinusoid
 from transmodal.published import TRANSPOSED

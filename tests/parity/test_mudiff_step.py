@@ -13,12 +13,12 @@ import torch
 from ignite.engine import Events
 from mudiff_bundle.networks import ContrastAwareDenoiser, ContrastSpecificDenoiser
 from mudiff_bundle.objective import MUDiffObjective
-from mudiff_bundle.published import aware_names, specific_names
 from mudiff_bundle.weighting import FrozenProjection
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from tests.parity.fill import fill, fill_keys
+from tests.parity.published_names import aware_names, specific_names
 from tests.parity.time_critic import TIME
 from transmodal.checkpoints import KeyMap, match
 from transmodal.engines import CRITICS, AlternatingTrainer, Phase

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from syndiff_bundle.published import ncsnpp_key_map, ncsnpp_names
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from tests.parity.fill import fill_keys, image
+from tests.parity.published_names import ncsnpp_key_map, ncsnpp_names
 from transmodal.checkpoints import match
 from transmodal.networks.nets import NCSNpp
 

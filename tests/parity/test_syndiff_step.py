@@ -12,10 +12,11 @@ import torch
 from ignite.engine import Events
 from monai.networks.nets import PatchDiscriminator
 from syndiff_bundle.objective import Contrast, SynDiffObjective
-from syndiff_bundle.published import ncsnpp_key_map, time_discriminator_names
+from syndiff_bundle.published import time_discriminator_names
 from torch import Tensor, nn
 
 from tests.parity.fill import fill_keys
+from tests.parity.published_names import ncsnpp_key_map
 from transmodal.checkpoints import KeyMap, match
 from transmodal.engines import CRITICS, AlternatingTrainer, Phase
 from transmodal.engines.phases import Batch

@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 from xray2ctpa_bundle.lora import AdaptedLinear, linear_layers, merge_, trained_parameters, trained_share, with_adapters
-from xray2ctpa_bundle.published_names import ADAPTER, CONSTANTS, adapted_layers, unet_names
+from xray2ctpa_bundle.published_names import CONSTANTS, adapted_layers, unet_names
 from xray2ctpa_bundle.unet3d import FactorisedUNet
 
 from tests.parity.fill import fill_keys
+from tests.parity.published_names import ADAPTER
 from tests.parity.test_xray2ctpa_unet3d import SIZES, condition, golden, published_keys, weightless
 from transmodal.checkpoints import KeyMap, match
 

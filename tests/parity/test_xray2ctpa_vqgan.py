@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.testing import assert_close
 from xray2ctpa_bundle.discriminators import HingeLoss, PatchCritic
 from xray2ctpa_bundle.published_autoencoder import autoencoder_in, recognise_autoencoder
-from xray2ctpa_bundle.published_vqgan_names import FRESH, TRAINING_ONLY, critic_names, vqgan_names
+from xray2ctpa_bundle.published_vqgan_names import FRESH, TRAINING_ONLY, vqgan_names
 from xray2ctpa_bundle.vqgan import VQGAN
 
 from tests.parity.fill import fill_keys
+from tests.parity.published_names import patch_critic_names
 from transmodal.checkpoints import KeyMap, match
 from transmodal.losses import SoftplusLoss
 
@@ -48,7 +49,7 @@ def critic(published: dict[str, Tensor], kind: str, spatial_dims: int) -> PatchC
     prefix = f"{kind}_discriminator."
     state = {key.removeprefix(prefix): value for key, value in published.items() if key.startswith(prefix)}
     network = PatchCritic(spatial_dims, channels=8)
-    network.load_state_dict(match(state, network.state_dict(), KeyMap(critic_names()), where=kind)[0])
+    network.load_state_dict(match(state, network.state_dict(), KeyMap(patch_critic_names()), where=kind)[0])
     return network.eval()
 
 

@@ -145,6 +145,17 @@ def test_missing_weights_are_refused_with_the_ways_to_get_them(bundle: Path, tmp
     assert not (tmp_path / "out").exists()
 
 
+def test_the_licence_tells_of_weights_where_they_are_inside(bundle: Path, tmp_path: Path) -> None:
+    name = "docs/data_license.txt"
+    (bundle / name).write_text("No weight is shipped with this bundle. The figures show nobody.\n")
+    assert read(pack(Bundle(bundle), tmp_path / "with"), name).decode() == (
+        "The weights models/model.pt come with this bundle, under the terms of the images that they were trained on. "
+        "The figures show nobody.\n"
+    )
+    alone = pack(Bundle(bundle), tmp_path / "without", without_weights=True)
+    assert read(alone, name) == (bundle / name).read_bytes()
+
+
 def test_code_can_be_packed_without_weights(bundle: Path, tmp_path: Path) -> None:
     packed = names(pack(Bundle(bundle), tmp_path / "out", without_weights=True))
     assert f"{NAME}/configs/inference.json" in packed
@@ -178,6 +189,12 @@ def test_the_command_prints_the_zip_and_its_checksum(
 def test_the_command_tells_an_error_without_a_traceback(bundle: Path, tmp_path: Path) -> None:
     (bundle / "models" / "model.pt").unlink()
     with pytest.raises(SystemExit, match=r"model\.pt: found no such file"):
+        main(str(bundle), str(tmp_path / "out"))
+
+
+def test_the_command_tells_that_the_output_is_a_file(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"/out: found File exists; wanted .* a folder that can be written"):
         main(str(bundle), str(tmp_path / "out"))
 
 
@@ -255,3 +272,12 @@ def test_an_overlay_that_changes_nothing_is_refused(bundle: Path, tmp_path: Path
 def test_a_missing_overlay_is_refused(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"none\.json: found no such file; wanted an overlay"):
         main(str(bundle), str(tmp_path / "out"), overlay="configs/none.json")
+
+
+def test_an_overlay_of_other_domains_packs_and_tells_its_directions(root: Path, tmp_path: Path) -> None:
+    bundle = Bundle(root / "bundles" / "ct_mr_stargan_translation")
+    archive = pack(bundle, tmp_path, without_weights=True, overlays=[Path("configs/ct_t1_t2.json")])
+    with zipfile.ZipFile(archive) as file:
+        metadata = json.loads(file.read(f"{bundle.name}/configs/metadata.json"))
+    assert ["t2", "ct"] in metadata["translation"]["directions"]
+    assert ["mr", "ct"] not in metadata["translation"]["directions"]

@@ -21,6 +21,7 @@ from tests.packaging.tiny import shrink
 from tests.parity.fill import fill
 from tests.tools.releasing.house import record_of
 from tests.tools.translating.scans import ct_values, mr_values, write_dicom, write_picture, write_volume
+from translating.request import Request
 from transmodal.checkpoints import save_weights
 
 Run = Callable[..., str]
@@ -130,6 +131,18 @@ def test_names_that_look_like_numbers_are_names(tmp_path: Path, tiny: Path, monk
     with pytest.raises(SystemExit, match="0"):
         fire.Fire(translate.main, command=shlex.split("20240106 --output 7 --bundle 8 --device cpu"))
     assert (tmp_path / "7" / "good" / "mr.nii.gz").is_file()
+
+
+def test_every_option_reaches_the_record_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Request] = []
+    monkeypatch.setattr(translate, "_run", asked.append)
+    names = ("input", "output", "bundle", "ckpt_path", "classifier", "segmentation", "segmentation_ckpt")
+    given = {name: f"00{number}" for number, name in enumerate(names)}
+    given |= {"to": "mr", "config": "a.json", "seed": 3, "samples": 2, "segmentation_config": "b.json", "series": 4}
+    given |= {"force": True, "from": "ct", "device": "cpu"}
+    with pytest.raises(SystemExit):
+        fire.Fire(translate.main, command=[f"--{key}={value}" for key, value in given.items()])
+    assert asked[0].command == given
 
 
 def test_modalities_may_be_in_capitals(run: Run, mixed: Path, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from annotation.labels import Labels, found_labels
 from annotation.picture import read_picture
 from annotation.schema import Annotation, read_annotation
 from annotation.shapes import rasterise
-from transmodal.data.layout import visible
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from annotation.palette import read_indices, write_indices
 from annotation.picture import displayed
 from annotation.source import Annotated, check_names
 from intake.grey import SUFFIXES
-from transmodal.data.layout import visible
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 PICTURES, NAMES = "JPEGImages", "class_names.txt"
 CLASSES, OBJECTS = "SegmentationClass", "SegmentationObject"

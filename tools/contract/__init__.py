@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from contract import configs, files, metadata, running
+from contract import configs, files, imports, metadata, resuming, running
 from contract.bundle import Bundle, Check, Finding, Note, Skipped, run_checks
 
-STATIC: tuple[Check, ...] = (*files.CHECKS, *metadata.CHECKS, *configs.CHECKS)
+STATIC: tuple[Check, ...] = (
+    *files.CHECKS,
+    *metadata.CHECKS,
+    *imports.CHECKS,
+    *configs.CHECKS,
+    *resuming.CHECKS,
+)
 RUNNING: tuple[Check, ...] = running.CHECKS
 
 __all__ = ["RUNNING", "STATIC", "Bundle", "Check", "Finding", "Note", "Skipped", "run_checks"]

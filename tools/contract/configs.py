@@ -14,7 +14,7 @@ from typing import Any
 from contract.bundle import Bundle, Check, describe
 from format_json import format_text
 
-BUDGETS = {"inference": 210, "evaluate": 150, "train": 422}
+BUDGETS = {"inference": 225, "evaluate": 150, "train": 431}
 OVERLAY_BUDGET = 80
 LONGEST_EXPRESSION = 80
 HEAD = ("_desc_", "imports", "bundle_root", "device", "dataset_dir", "output_dir", "ckpt_path")
@@ -142,13 +142,21 @@ def overlays(bundle: Bundle) -> Iterator[str]:
                 yield f"{name}.json: {where} copies from a file; wanted an id of the merged config"
         base = bundle.base_of(name)
         below = bundle.read(base) if base else {}
+        changed = _changed_before(bundle, name)
         for key, value in bundle.read(name).items():
-            if key != "_desc_" and key in below and below[key] == value:
+            if key != "_desc_" and key in below and below[key] == value and key not in changed:
                 yield f"{name}.json repeats '{key}' of {base}.json"
             if name == "evaluate" and key in {"network_def", "network", "preprocessing", "inferer"}:
                 yield f"evaluate.json defines '{key}' anew; an evaluation runs what inference runs"
             if name in bundle.stages and key in {"network_def", "preprocessing"}:
                 yield f"{name}.json defines '{key}' anew; every stage trains for the same inference"
+
+
+def _changed_before(bundle: Bundle, name: str) -> set[str]:
+    """Ids that an overlay may set back: those of the overlays that its description says it stands behind."""
+    _, _, behind = str(bundle.read(name).get("_desc_", "")).partition("behind ")
+    named = re.findall(r"(\w+)\.json", behind.partition(",")[0])
+    return {key for each in named if each in bundle.config_names() for key in bundle.read(each)} - {"_desc_"}
 
 
 def references(bundle: Bundle) -> Iterator[str]:
@@ -175,11 +183,12 @@ def targets(bundle: Bundle) -> Iterator[str]:
     with bundle.importable():
         for name in bundle.config_names():
             for where, component in _components(bundle.read(name)):
-                for problem in _target(component, bundle, locator):
+                merged = where.startswith("+") and "#" in where  # into one below, whose arguments it keeps
+                for problem in _target(component, bundle, locator, merged):
                     yield f"{name}.json: {where}: {problem}"
 
 
-def _target(component: Mapping[str, Any], bundle: Bundle, locator: Any) -> Iterator[str]:
+def _target(component: Mapping[str, Any], bundle: Bundle, locator: Any, merged: bool) -> Iterator[str]:
     target = component["_target_"]
     if not isinstance(target, str) or target.startswith("$"):
         return
@@ -198,17 +207,18 @@ def _target(component: Mapping[str, Any], bundle: Bundle, locator: Any) -> Itera
     except Exception as error:  # the import of any module may fail in any way
         yield f"{target} cannot be imported: {describe(error)}"
         return
-    yield from [f"{target} does not exist"] if found is None else _arguments(found, component)
+    yield from [f"{target} does not exist"] if found is None else _arguments(found, component, merged)
 
 
-def _arguments(found: Any, component: Mapping[str, Any]) -> Iterator[str]:
+def _arguments(found: Any, component: Mapping[str, Any], merged: bool) -> Iterator[str]:
     given = {key: value for key, value in component.items() if key not in ARGUMENTS}
     try:
         signature = inspect.signature(found)
     except (TypeError, ValueError):  # built in C: nothing to compare with
         return
+    some = merged or component.get("_mode_") == "callable"
     try:
-        (signature.bind_partial if component.get("_mode_") == "callable" else signature.bind)(**given)
+        (signature.bind_partial if some else signature.bind)(**given)
     except TypeError as error:
         yield f"{component['_target_']}: {error}"
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import transmodal
-from contract.bundle import Bundle, Check, Note, Skipped
+from contract.bundle import CORE, Bundle, Check, Note, Skipped
+from packing import licence
 from transmodal.files import sha256_of
 
 REQUIRED = (
@@ -29,6 +30,7 @@ TASKS = ("translation", "synthesis", "segmentation", "classification")
 CARD = ("overview", "data", "training", "performance", "commands", "references", "license", "disclaimer")
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_]+")
 TEXT = {".json", ".py", ".md", ".txt", ".conf", ".yml", ".yaml", ".cfg", ".toml", ""}
+PICTURES = {".png", ".jpg", ".jpeg", ".svg", ".gif"}
 LARGEST = 1_000_000
 MACHINE_PATH = re.compile(
     r"(?<![\w./~-])(/(?:home|Users|root|mnt|tmp|work|workspace|scratch|private)/[\w./-]*|[A-Z]:\\\\?\w+)"
@@ -57,6 +59,18 @@ def required_files(bundle: Bundle) -> Iterator[str]:
     for name in REQUIRED:
         if not (bundle.root / name).is_file():
             yield f"{name} is absent"
+
+
+def data_license(bundle: Bundle) -> Iterator[str]:
+    """What docs/data_license.txt says of images and weights is true of the figures and the weights that are there."""
+    path = bundle.root / licence.NAME
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    pictures = [path.name for path in sorted((bundle.root / "docs").rglob("*")) if path.suffix in PICTURES]
+    if pictures and re.search(r"\bno image\b", text, re.IGNORECASE):
+        yield f"{licence.NAME} says that there is no image, and docs has {pictures[0]}"
+    packed = (bundle.root / CORE).is_dir()
+    if packed and bundle.weights.is_file() and licence.NO_WEIGHT in text:
+        yield f"{licence.NAME} says '{licence.NO_WEIGHT}', and models/{bundle.weights.name} is there"
 
 
 def folder_name(bundle: Bundle) -> Iterator[str]:
@@ -206,6 +220,7 @@ def _lines(bundle: Bundle) -> Iterator[tuple[Path, int, str]]:
 CHECKS: tuple[Check, ...] = (
     license_file,
     required_files,
+    data_license,
     folder_name,
     package_name,
     core_version,

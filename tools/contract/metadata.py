@@ -37,6 +37,13 @@ def wanted_fields(bundle: Bundle) -> Iterator[str]:
             yield f"'{field}' is absent or empty"
 
 
+def task(bundle: Bundle) -> Iterator[str]:
+    """The task is a phrase with a capital letter, and names what the folder's name ends with."""
+    said, kind = str(bundle.metadata.get("task")), bundle.name.rpartition("_")[2]
+    if not re.match(r"[A-Z]", said) or kind not in said.lower():
+        yield f"task '{said}'; wanted a phrase with a capital letter and the word {kind}"
+
+
 def version(bundle: Bundle) -> Iterator[str]:
     """Single digits, since MONAI compares versions as text; the changelog explains this one and none is newer."""
     present, changelog = str(bundle.metadata.get("version")), bundle.metadata.get("changelog") or {}
@@ -133,6 +140,7 @@ def _numbers(values: dict[str, Any], prefix: str = "", words: bool = False) -> I
 CHECKS: tuple[Check, ...] = (
     schema_url,
     wanted_fields,
+    task,
     version,
     library_versions,
     inputs_and_outputs,

@@ -17,6 +17,7 @@ from typing import Any
 
 import monai.bundle
 import torch
+from monai.bundle.scripts import _get_fake_spatial_shape
 from monai.bundle.utils import ID_SEP_KEY
 from monai.utils import BundlePropertyConfig
 from torch import nn
@@ -27,6 +28,7 @@ from transmodal.checkpoints import load_weights, save_weights
 
 SCHEMA = Path(__file__).with_name("metadata_schema.json")
 SECONDS = 5
+ROUNDING = 1e-4
 GRID = [8, 64, 64]
 EDGE = 64
 
@@ -61,6 +63,29 @@ def verify_net_in_out(bundle: Bundle) -> Iterator[str]:
     with bundle.importable(), _quiet():
         monai.bundle.verify_net_in_out(net_id="network_def", device="cpu", **_files(bundle, "inference"))
     return iter(())
+
+
+def declared_outputs(bundle: Bundle) -> Iterator[str]:
+    """What the network makes of an input is of the kind and within the range that metadata declares.
+
+    An input is of the smallest size, uniform within its own range; weights are random where there are none.
+    """
+    form = bundle.metadata["network_data_format"]
+    declared, wanted = next(iter(form["inputs"].values())), next(iter(form["outputs"].values()))
+    low, high = declared.get("value_range") or (0, 1)
+    shape = (1, declared["num_channels"], *_get_fake_spatial_shape(declared["spatial_shape"]))
+    image = low + (high - low) * torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    with bundle.importable(), _quiet(), torch.random.fork_rng(devices=()), torch.no_grad():
+        torch.manual_seed(0)
+        network = network_of(bundle)
+        if bundle.weights.is_file() and not bundle.ids:
+            load_weights(network, bundle.weights)
+        made = network.eval()(image)
+    least, most = float(made.min()), float(made.max())
+    if wanted.get("type") == "probabilities" and not torch.allclose(made.sum(dim=1), torch.ones(()), atol=1e-3):
+        yield "the output is declared as probabilities, and those of an input do not add up to 1"
+    if (bounds := wanted.get("value_range")) and not bounds[0] - ROUNDING <= least <= most <= bounds[1] + ROUNDING:
+        yield f"the output is declared within {bounds}, and lies in [{least:g}, {most:g}]"
 
 
 def forward_parameters(bundle: Bundle) -> Iterator[str]:
@@ -224,6 +249,7 @@ def _quiet() -> Iterator[None]:
 CHECKS: tuple[Check, ...] = (
     verify_metadata,
     verify_net_in_out,
+    declared_outputs,
     forward_parameters,
     properties_of_training,
     properties_of_inference,

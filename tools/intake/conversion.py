@@ -14,9 +14,10 @@ from typing import Any, Protocol, runtime_checkable
 from tqdm import tqdm
 
 from intake.splits import Sections, Split
-from transmodal.data.layout import LABELS, SECTIONS, Case, case_files, extension, is_lone_dicom, visible
+from transmodal.data.layout import LABELS, SECTIONS, Case, case_files, extension, is_lone_dicom
 from transmodal.data.sections import LIST_NAME, check_sections, write_sections
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 LABELS_NAME = "labels.csv"
 SECTION_NAMES = {"train": "training", "val": "validation", "valid": "validation", "test": "test"}

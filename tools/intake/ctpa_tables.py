@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intake.conversion import SECTION_NAMES
-from transmodal.data.layout import visible
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 NAME = re.compile(rf"(?:y_)?({'|'.join(SECTION_NAMES)})\.csv", re.IGNORECASE)
 WANTED = (

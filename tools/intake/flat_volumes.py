@@ -17,10 +17,10 @@ from transmodal.data.layout import (
     VOLUMES,
     extension,
     is_lone_dicom,
-    visible,
 )
 from transmodal.dicom import is_dicom_folder
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 IMAGES = [name for name in MODALITIES if name not in LABELS]
 

@@ -21,8 +21,8 @@ from intake.conversion import SECTION_NAMES, Item, some
 from intake.grey import AS_SHOWN, check_modalities
 from intake.hdf5 import read_slices, times
 from transmodal.data import check_image
-from transmodal.data.layout import visible
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 NAME = re.compile(rf"data_({'|'.join(SECTION_NAMES)})_(.+)")
 PATIENTS_UNKNOWN = (

@@ -22,8 +22,8 @@ from intake.conversion import Item, section_folders, some
 from intake.grey import AS_SHOWN, check_modalities
 from intake.hdf5 import times
 from transmodal.data import check_image
-from transmodal.data.layout import visible
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 PUBLISHED = 80
 ROUNDING = 1e-6

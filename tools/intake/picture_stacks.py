@@ -19,8 +19,8 @@ from PIL import Image
 from intake.conversion import Item, section_folders, some
 from intake.grey import AS_SHOWN, SUFFIXES, check_pictures_of, hounsfield, read_grey
 from transmodal.data import check_image
-from transmodal.data.layout import visible
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 PUBLISHED = {"CT": "ct", "MRT1": "mr"}
 WANTED = "<contrast>/<patient>/ with pictures, alone or within train/ val/ test/, and the modality of each contrast"

@@ -16,8 +16,9 @@ from PIL import Image
 
 from intake.conversion import SECTION_NAMES, Item, section_folders, some
 from intake.grey import SUFFIXES, check_grey, check_pictures_of, read_grey, write_grey
-from transmodal.data.layout import PICTURES, visible
+from transmodal.data.layout import PICTURES
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 EACH_ITS_OWN = "each picture counts as a patient; --patient REGEX keeps slices of one patient together"
 

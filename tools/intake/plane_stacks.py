@@ -30,8 +30,8 @@ from intake.hdf5 import opened, times
 from intake.normalised import Units, check_values, units_of
 from intake.sections import check_share, first_share
 from transmodal.data import check_image
-from transmodal.data.layout import visible
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 PLANES = {"sagittal": "160224", "coronal": "160168", "axial": "224168"}
 MODALITIES = ("ct", "mr")

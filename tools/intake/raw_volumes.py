@@ -25,8 +25,8 @@ from intake.hdf5 import times
 from intake.normalised import Units, check_values, units_of
 from intake.sections import check_share, first_share
 from transmodal.data import check_image
-from transmodal.data.layout import visible
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 PUBLISHED = {"brain": (160, 224, 168), "pelvis": (96, 240, 384)}
 SPACING_UNKNOWN = "the files do not tell the size of a voxel: 1 mm is written for all axes; --spacing=D,H,W in mm tells"

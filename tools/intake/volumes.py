@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from intake.conversion import Item, linked, section_folders, some
-from transmodal.data.layout import ALIASES, extension, visible
+from transmodal.data.layout import ALIASES, extension
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 NIFTI = (".nii.gz", ".nii")
 

@@ -6,6 +6,7 @@ MONAI Label finds the class below by its base class; `tools/label.py` starts a s
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,34 +16,66 @@ from lib import doors, privacy, stopping
 from lib.bundles import find_bundles
 from lib.infer import BundleTranslation
 from lib.train import BundleTraining
+from lib.turns import in_turns
+from monailabel.config import settings
+from monailabel.datastore.local import LocalDatastore
 from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.train import TrainTask
+from monailabel.utils.sessions import Sessions
 
 logger = logging.getLogger(__name__)
+WATCHING = ("refresh", "_on_any_event", "_on_modify_event")
+"""Of a datastore, what is called beside the requests when its folder changes, and empties its list to fill it anew."""
+ASKED = (
+    *("add_image", "remove_image", "save_label", "remove_label", "update_image_info", "update_label_info"),
+    *("list_images", "get_labeled_images", "get_unlabeled_images", "get_labels_by_image_id", "datalist", "status"),
+    *("get_image_uri", "get_image_info", "get_label_uri", "get_label_info", "get_dataset_archive", "json"),
+)
+Studies = in_turns(LocalDatastore, (*WATCHING, *ASKED))
 
 
 class TranslationApp(MONAILabelApp):
     """Every bundle of ``--conf bundles DIR`` under its own name, all or those of ``--conf models NAME,NAME``.
 
+    If the folder or a bundle in it cannot be served, or weights do not fit, the process ends in words that say so.
+
     Args:
         app_dir: this folder; zips are unpacked into its ``model`` folder.
         studies: folder or DICOMweb address of the images.
         conf: what ``--conf`` said.
-    Raises:
-        ValueError: if the folder or a bundle in it cannot be served; InputError, one too, if weights do not fit.
     """
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
-        self.bundles = find_bundles(conf.get("bundles", ""), Path(app_dir) / "model", conf.get("models", ""))
         privacy.keep_to_ourselves()
-        super().__init__(
-            app_dir=app_dir,
-            studies=studies,
-            conf=dict(conf),
-            name="Image translation",
-            description="Synthetic images, not for diagnosis: research only",
+        try:
+            self.bundles = find_bundles(conf.get("bundles", ""), Path(app_dir) / "model", conf.get("models", ""))
+            super().__init__(
+                app_dir=app_dir,
+                studies=studies,
+                conf=dict(conf),
+                name="Image translation",
+                description="Synthetic images, not for diagnosis: research only",
+            )
+        except ValueError as fault:
+            stopping.end_before_the_start(fault)
+
+    def init_datastore(self) -> Datastore:
+        """The images of a folder, or of an address."""
+        if self.studies.startswith(("http://", "https://")):
+            return super().init_datastore()
+        return Studies(
+            self.studies,
+            extensions=settings.MONAI_LABEL_DATASTORE_FILE_EXT,
+            auto_reload=settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD,
+            read_only=settings.MONAI_LABEL_DATASTORE_READ_ONLY,
         )
+
+    def _load_sessions(self, load: bool = False) -> Sessions | None:
+        """Images of sessions are kept with the other temporary ones, unless somebody said where."""
+        place = settings.MONAI_LABEL_SESSION_PATH or str(Path(tempfile.gettempdir()) / "sessions")
+        return Sessions(place, settings.MONAI_LABEL_SESSION_EXPIRY) if load else None
 
     def init_infers(self) -> dict[str, InferTask]:
         """A task for each bundle; its weights are checked now, not at the first request."""

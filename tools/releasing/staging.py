@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,22 +13,21 @@ from typing import Any
 from contract.bundle import Bundle
 from format_json import format_text
 from importing.layers import Layers
-from releasing.direction import direction_of, told
+from packing.licence import with_weights
+from releasing.direction import of_weights, on_card
 from releasing.weights import RECORD, Released
 from transmodal.errors import InputError
 
 __all__ = ["staged"]
-
-NOT_SHIPPED = re.compile(r"No image and no weight is shipped with this bundle")
 
 
 @contextmanager
 def staged(bundle: Bundle, weights: Released) -> Iterator[tuple[Bundle, Sequence[Path]]]:
     """A passing copy of a bundle that tells of its weights, and the overlays to fold into its configs.
 
-    ``metadata.json`` gets their ``eval_metrics``, the data of their training and, where the ids that they need fix it,
-    their direction; ``docs/weights.json`` their record with the command, data and commit
-    of these numbers, and ``docs/data_license.txt`` says what they were trained on.
+    ``metadata.json`` gets their ``eval_metrics``, the data of their training and, where the ids that they need fix
+    them, their directions, which the card tells too; ``docs/weights.json`` their record with the command, data and
+    commit of these numbers, and ``docs/data_license.txt`` says what they were trained on.
 
     Raises:
         InputError: if the weights are of another version of the bundle.
@@ -48,7 +46,10 @@ def staged(bundle: Bundle, weights: Released) -> Iterator[tuple[Bundle, Sequence
             target = copy.root / source.relative_to(bundle.root)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-        _write(copy.configs / "metadata.json", _metadata(bundle, weights))
+        config = Layers(bundle, tuple(bundle.root / name for name in weights.overlays), weights.values).parser.config
+        _write(copy.configs / "metadata.json", _metadata(bundle.metadata, weights, config))
+        card = copy.root / "docs" / "README.md"
+        card.write_text(on_card(card.read_text(encoding="utf-8"), config), encoding="utf-8")
         _write(copy.root / "docs" / RECORD, _with_evidence(weights))
         _tell_licence(copy.root / "docs" / "data_license.txt", weights)
         values = Path(folder) / "values.json"
@@ -56,11 +57,10 @@ def staged(bundle: Bundle, weights: Released) -> Iterator[tuple[Bundle, Sequence
         yield copy, [*(copy.root / name for name in weights.overlays), *([values] if weights.values else [])]
 
 
-def _metadata(bundle: Bundle, weights: Released) -> dict[str, Any]:
+def _metadata(content: Mapping[str, Any], weights: Released, config: Mapping[str, Any]) -> dict[str, Any]:
     """What the bundle tells of itself, true of these weights."""
-    layers = Layers(bundle, tuple(bundle.root / name for name in weights.overlays), weights.values)
-    content = told(bundle.metadata, direction_of(layers.parser.config))
-    return {**content, "data_source": weights.record["training"]["data"], "eval_metrics": weights.eval_metrics}
+    scores = {"data_source": weights.record["training"]["data"], "eval_metrics": weights.eval_metrics}
+    return {**of_weights(content, config), **scores}
 
 
 def _with_evidence(weights: Released) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _with_evidence(weights: Released) -> dict[str, Any]:
 
 def _tell_licence(path: Path, weights: Released) -> None:
     training = weights.record["training"]
-    text = NOT_SHIPPED.sub("No image is shipped with this bundle", path.read_text(encoding="utf-8"))
+    text = with_weights(path.read_text(encoding="utf-8"), sentence="")
     lines = [
         "The weights models/model.pt come with it. They were trained on",
         "",

@@ -11,11 +11,12 @@ from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 from torch import Tensor
 
-from translating.inputs import MODALITY_OF
 from translating.model import Model
+from transmodal.data.layout import MODALITY_OF
 from transmodal.metrics import NEARLY_IDENTICAL, similarity_to_input
 from transmodal.modality import ModalityClassifier, Verdict
 from transmodal.trained_range import Profile, TrainedRange, range_beside
+from transmodal.transforms.intensity import restored_bounds
 
 __all__ = ["UNEXAMINED", "UNKNOWN_TRAINING", "Examined", "doubts"]
 
@@ -98,7 +99,7 @@ def _similarity(case: Examined) -> float:
         return float("nan")
     scales = case.workflow.parser.get_parsed_content("intensity")
     mask = torch.from_numpy(case.mask)[None]
-    low, high = scales[case.target].restore(torch.tensor([-1.0, 1.0])).tolist()
+    low, high = restored_bounds(scales[case.target])
     source: Tensor = scales[str(case.verdict.modality)].scale(case.image.as_tensor(), mask)
     output = (case.output.as_tensor().double() - low) * (2.0 / (high - low)) - 1.0
     return similarity_to_input(source, output.float(), mask)

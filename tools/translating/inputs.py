@@ -12,14 +12,12 @@ from pathlib import Path
 from pydicom.misc import is_dicom
 
 from translating.tree import files_of
-from transmodal.data.layout import MODALITIES, PICTURES, VOLUMES, extension, is_latent, visible
+from transmodal.data.layout import MODALITIES, MODALITY_OF, PICTURES, VOLUMES, extension, is_latent
 from transmodal.dicom import Series, find_series
 from transmodal.errors import InputError
+from transmodal.files import visible
 
-__all__ = ["MODALITY_OF", "LeftOut", "Scan", "find_scans"]
-
-MODALITY_OF = {"ct": "ct", **dict.fromkeys(("mr", "t1", "t1ce", "t2", "flair", "dwi"), "mr")}
-"""CT or MR for each name of the data layout that is one of them."""
+__all__ = ["LeftOut", "Scan", "find_scans"]
 
 OTHER_IMAGES = (
     *(".mhd", ".img", ".nhdr", ".mgz", ".mgh", ".mnc", ".par", ".gipl", ".nii.bz2", ".nii.xz"),
@@ -30,12 +28,13 @@ OTHER_IMAGES = (
 TOLD = {"xray": "a radiograph, of which the bundle chest_xray_ctpa_translation makes a CT"}
 """Why an image that is neither CT nor MR is left out, where there is more to say than that."""
 
-GENERIC = re.compile(
-    r"ct|mr|mri|t1|t1ce|t2|flair|dwi|dicom|dcm|nifti|nii|data|raw|images?|img|scans?|series|slices?|volumes?|files?"
-    r"|anat|input|source|(series|pa|st|se|im)[ _-]?\d+",
-    re.IGNORECASE,
+WORD = (
+    r"(ct|mr|mri|t1|t1ce|t2|flair|dwi|dicom|dcm|nifti|nii|data|raw|images?|img|scans?|series|slices?|volumes?|files?"
+    r"|anat|input|source|(series|pa|st|se|im)[ _-]?\d+)"
 )
-"""Names of folders and files that every patient's may have; they do not tell one case from another by themselves."""
+GENERIC = re.compile(rf"{WORD}([ _-]+{WORD})*", re.IGNORECASE)
+"""Names of folders and files that every patient's may have, of one such word or several (``MR_T1``); they do not tell
+one case from another by themselves."""
 
 LONGEST = 5
 
@@ -76,9 +75,11 @@ def find_scans(
     """All scans of an input, in the order of their names.
 
     An image file is a case named after it. In a folder, at any depth, each image file and each CT or MR series of DICOM
-    is a case, named after its place in the input; a name that any patient's could have, such as ``image`` or ``dicom``,
-    follows that of the folder above. In the layout ``<case>/<modality>.<extension>`` images are named ``<case>``, or
-    ``<case>_<modality>`` where a case has several; masks and labels are left out, and so are results of this program.
+    is a case, named after its place in the input. Where all of that is words that any patient's could have, such as
+    ``dicom``, ``CT/image`` or ``MR_T1/image``, the name begins with the folder above, so that ``leg/CT/image`` and
+    ``leg/MR_T1/image`` are ``leg_CT_image`` and ``leg_MR_T1_image``. In the layout ``<case>/<modality>.<extension>``
+    images are named ``<case>``, or ``<case>_<modality>`` where a case has several; masks and labels are left out, and
+    so are results of this program.
 
     Args:
         source: a file or a folder.

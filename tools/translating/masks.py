@@ -11,11 +11,11 @@ import numpy as np
 from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 
-from translating.inputs import MODALITY_OF
 from translating.model import Model
 from translating.picture import DISPLAY
 from translating.staging import MASK, Stage, body_of
 from transmodal.data import check_same_grid
+from transmodal.data.layout import MODALITY_OF
 from transmodal.errors import InputError
 from transmodal.transforms import BodyMask
 

@@ -17,9 +17,10 @@ from benchmarks import options
 from contract.bundle import Bundle
 from importing.layers import CONFIG, Layers
 from releasing.weights import Released, released_beside
-from transmodal.checkpoints import MAKE_WEIGHTS, UNCHANGED, match, read_checkpoint
+from transmodal.checkpoints import UNCHANGED, match, read_checkpoint
 from transmodal.errors import InputError
 from transmodal.files import sha256_of
+from transmodal.ways_to_weights import ways_to_weights
 from verify import find_bundles
 
 __all__ = ["RESERVED", "Model", "cause_of", "model_of"]
@@ -200,5 +201,5 @@ def _weights(home: Bundle, ckpt_path: str | Path | None) -> tuple[Path, Released
         home.weights,
         found="no such file",
         wanted=f"the weights of {home.name}",
-        remedy=f"name them with --ckpt_path FILE; or in {home.root} {MAKE_WEIGHTS}",
+        remedy=f"name them with --ckpt_path FILE; or in {home.root} {ways_to_weights(home.weights)}",
     )

@@ -11,12 +11,15 @@ from contract.bundle import Bundle
 from importing.layers import CONFIG
 from releasing.weights import released_beside
 from translating.model import Model, model_of
-from transmodal.checkpoints import MAKE_WEIGHTS
 from transmodal.data.layout import MAGNETIC
 from transmodal.errors import InputError
+from transmodal.ways_to_weights import ways_to_weights
 from verify import ROOT
 
-__all__ = ["PREFERRED", "Models"]
+__all__ = ["OPPOSITE", "PREFERRED", "Models"]
+
+OPPOSITE = {"ct": "mr", **dict.fromkeys(MAGNETIC, "ct")}
+"""What a modality is translated to where nothing is asked for."""
 
 PREFERRED = ("ct_mr_syndiff_translation", "ct_mr_cyclegan_translation", "ct_mr_stargan_translation")
 """The first of these that has weights and offers a direction is taken where no bundle is named, own ones first."""
@@ -80,7 +83,8 @@ class Models:
                 ", ".join(PREFERRED),
                 found="no models/model.pt in any of them",
                 wanted="one bundle with weights",
-                remedy=f"in the folder of one, {MAKE_WEIGHTS}; or name weights with --bundle NAME --ckpt_path FILE",
+                remedy=f"in the folder of one, {ways_to_weights(Bundle(homes[0]).weights)}; or name weights with "
+                "--bundle NAME --ckpt_path FILE",
             )
         return cls([model_of(home) for home in ready])
 
@@ -99,8 +103,7 @@ class Models:
         Raises:
             InputError: if no scan could be translated so.
         """
-        opposite = {"ct": "mr", **dict.fromkeys(MAGNETIC, "ct")}
-        pairs = [(source, target or opposite[source]) for source in ([stated] if stated else ["ct", "mr"])]
+        pairs = [(source, target or OPPOSITE[source]) for source in ([stated] if stated else ["ct", "mr"])]
         nothing_to_do = stated is not None and stated == target  # which is told of each scan
         if not nothing_to_do and not any(model.offers(*pair) for model in self.candidates for pair in pairs):
             offered = [f"{a} to {b}" for model in self.candidates for a, b in model.directions]

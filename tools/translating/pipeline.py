@@ -16,27 +16,24 @@ import nibabel
 import numpy as np
 from monai.data import MetaTensor
 
-from translating import picture, provenance
+from translating import picture, provenance, tracebacks
 from translating.doubts import Examined, doubts
-from translating.inputs import MODALITY_OF, Scan
+from translating.inputs import Scan
 from translating.listening import Listener, Nobody, watch
 from translating.masks import AutomaticMask, MaskMaker, NoMask
 from translating.model import Model, cause_of
-from translating.models import Models
+from translating.models import OPPOSITE, Models
 from translating.results import Results
 from translating.staging import MASK, Stage, write_mask
 from translating.summary import Outcome
 from translating.witnesses import contradictions, modality_of
 from transmodal.data import deviation_of
-from transmodal.data.layout import MAGNETIC
+from transmodal.data.layout import MODALITY_OF
 from transmodal.dicom import resolve, staged, validate_series, write_series
 from transmodal.errors import InputError
 from transmodal.modality import ModalityClassifier, Verdict
 
-__all__ = ["OTHER", "Pipeline", "Wishes"]
-
-OTHER = {"ct": "mr", **dict.fromkeys(MAGNETIC, "ct")}
-"""What a modality is translated to where nothing is asked for."""
+__all__ = ["Pipeline", "Wishes"]
 
 
 @dataclass(frozen=True)
@@ -84,10 +81,13 @@ class Pipeline:
     def __call__(self, scan: Scan) -> Outcome:
         """Translate a scan; whatever goes wrong with it is told in the outcome, and not raised.
 
+        Of what is no :class:`InputError` the traceback is kept in ``<output>/<case>.error.txt`` until the next try.
+
         Raises:
             InputError: if no result can be written at all.
         """
         begun, results, stage = time.monotonic(), self._results, None
+        tracebacks.forget(self.output, scan)
         try:
             with ExitStack() as stack:
                 working = Path(stack.enter_context(results.working()))
@@ -96,7 +96,9 @@ class Pipeline:
                 stage = Stage(working / "data", scan, image)
                 outcome = self._translate(stage, working)
         except Exception as error:  # one bad case must not stop the others
-            outcome = Outcome(scan.case, "failed", _told(cause_of(error), stage))
+            cause = cause_of(error)
+            kept = "" if isinstance(cause, InputError) else tracebacks.keep(self.output, scan, error)
+            outcome = Outcome(scan.case, "failed", _told(cause, stage), traceback=kept)
         return replace(outcome, seconds=time.monotonic() - begun)
 
     @cached_property
@@ -108,7 +110,7 @@ class Pipeline:
         scan, image, wishes = stage.scan, stage.read(), self.wishes
         verdict = modality_of(stage, image, wishes.stated, wishes.classifier)
         source = str(verdict.modality)
-        target = wishes.target or OTHER[source]
+        target = wishes.target or OPPOSITE[source]
         if source == target:
             return Outcome(scan.case, "left out", f"it already is {target.upper()} ({verdict.reason})")
         model = self.models.offering(source, target)

@@ -11,9 +11,9 @@ import numpy as np
 from monai.data import MetaTensor
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 
-from translating.inputs import MODALITY_OF, Scan
+from translating.inputs import Scan
 from transmodal.data import check_image
-from transmodal.data.layout import extension
+from transmodal.data.layout import MODALITY_OF, extension
 from transmodal.errors import InputError
 from transmodal.transforms import BodyMask, CheckedLoadImaged, EnsureVolumed
 

@@ -25,6 +25,7 @@ class Outcome:
         seconds: how long it took.
         notes: what is good to know, and nothing to be wary of.
         limits: of the weights that come with the project, where it is they that translate.
+        traceback: file with the traceback, where it failed by an error of a program.
     """
 
     case: str
@@ -34,12 +35,18 @@ class Outcome:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     limits: str = ""
+    traceback: str = ""
+
+    @property
+    def full_text(self) -> str:
+        """The text, and where there is more to it."""
+        return f"{self.text}\n  Traceback: {self.traceback}" if self.traceback else self.text
 
 
 def line_of(outcome: Outcome, number: int, total: int) -> str:
     """The lines of one case, as it is done."""
     took = f" ({outcome.seconds:.1f} s)" if outcome.status == "translated" else ""
-    first = f"[{number}/{total}] {outcome.case}: {outcome.status}{took}: {outcome.text}"
+    first = f"[{number}/{total}] {outcome.case}: {outcome.status}{took}: {outcome.full_text}"
     told = [*(f"  warning: {each}" for each in outcome.warnings), *(f"  note: {each}" for each in outcome.notes)]
     return "\n".join([first, *told])
 
@@ -53,7 +60,7 @@ def report(outcomes: Sequence[Outcome], left_out: Sequence[LeftOut] = ()) -> str
     aside = [(each.case, each.text) for each in counts["left out"]] + [(each.where, each.reason) for each in left_out]
     lines += ["left out:", *(f"  {where}: {reason}" for where, reason in aside)] if aside else []
     failed = counts["failed"]
-    lines += ["failed:", *(f"  {each.case}: {each.text}" for each in failed)] if failed else []
+    lines += ["failed:", *(f"  {each.case}: {each.full_text}" for each in failed)] if failed else []
     return "\n".join(lines)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from monai.data import MetaTensor
 
-from translating.inputs import MODALITY_OF
 from translating.staging import Stage
+from transmodal.data.layout import MODALITY_OF
 from transmodal.errors import InputError
 from transmodal.modality import ModalityClassifier, Verdict, detect, from_dicom, from_hounsfield
 

@@ -131,15 +131,19 @@ def _record(
 def _draw_radiographs(workflow: ConfigWorkflow, volume: Path, made: Path) -> None:
     """The given radiograph as the network saw it, and that of the volume, on one scale and of one size.
 
-    The second is brought to the scale of the first by the same percentiles, for a projection has no scale of its own.
+    The second is brought to the scale of the first by the same percentiles, for a projection has no scale of its own;
+    that of a volume without any density is black.
     """
     parser = workflow.parser
     given = parser.get_parsed_content("dataset")[0]["image"]
     values, affine = read_volume(volume)
     voxels = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None]
     image = MetaTensor(voxels, affine=torch.from_numpy(affine))
-    projected = radiograph_of(image, parser.get_parsed_content("projector"))
-    scaled = parser.get_parsed_content("intensity")["xray"].scale(projected.as_tensor())
+    projected = radiograph_of(image, parser.get_parsed_content("projector")).as_tensor()
+    empty = bool(projected.max() == projected.min())
+    scaled = (
+        torch.full_like(projected, -1) if empty else parser.get_parsed_content("intensity")["xray"].scale(projected)
+    )
     for name, picture in (("radiograph", given), ("drr", scaled)):
         _write_picture(made / f"{name}.png", np.asarray(picture)[0])
 

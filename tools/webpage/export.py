@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from translating import provenance
-from translating.inputs import MODALITY_OF
 from transmodal.data import deviation_of
+from transmodal.data.layout import MODALITY_OF
 from transmodal.dicom import Series, find_series, validate_series, wrap_picture, wrap_volume, write_apart, write_series
 from transmodal.dicom.headers import read_header
 from webpage.display import read_volume
@@ -73,19 +74,21 @@ def _write_dicom(
     if upload["kind"] == "radiograph":
         write_apart(folder, image, affine, _radiograph(made, files, upload), modality, told)
     else:
-        write_series(folder, image, affine, _sources(made / FOLDER / SOURCE, views, job, upload), modality, told)
+        source, *others = _sources(made / FOLDER / SOURCE, views, job, upload)
+        write_series(folder, image, affine, source, modality, told, others)
     validate_series(folder, image, affine, modality)
 
 
-def _sources(folder: Path, views: Path, job: Mapping[str, Any], upload: Mapping[str, Any]) -> Series:
-    """What was translated as DICOM, several contrasts as series of one study; the first."""
+def _sources(folder: Path, views: Path, job: Mapping[str, Any], upload: Mapping[str, Any]) -> list[Series]:
+    """What was translated as DICOM, several contrasts as series of one study on the grid of the first."""
     contrasts = job["source"].split("+")
     if len(contrasts) == 1:
-        return _wrapped(folder, views / upload["files"]["source"], contrasts[0], upload["name"])
-    names = {contrast: Path(upload["paths"][contrast]).name for contrast in contrasts}
+        return [_wrapped(folder, views / upload["files"]["source"], contrasts[0], upload["name"])]
+    paths = {contrast: views / upload["files"][contrast] for contrast in contrasts}
+    _, affine = read_volume(paths[contrasts[0]])
     first, *others = (
-        _wrapped(folder / contrast, views / upload["files"][contrast], contrast, names[contrast])
-        for contrast in contrasts
+        _wrapped(folder / contrast, path, contrast, Path(upload["paths"][contrast]).name, affine)
+        for contrast, path in paths.items()
     )
     study = read_header(first.files[0])
     for number, series in enumerate(others, start=2):
@@ -95,12 +98,15 @@ def _sources(folder: Path, views: Path, job: Mapping[str, Any], upload: Mapping[
                 setattr(image, keyword, study[keyword].value)
             image.SeriesNumber = number
             image.save_as(file)
-    return first
+    return [first, *others]
 
 
-def _wrapped(folder: Path, path: Path, modality: str, name: str) -> Series:
+def _wrapped(folder: Path, path: Path, modality: str, name: str, place: NDArray[Any] | None = None) -> Series:
+    """A volume as DICOM; ``place`` is the affine of its grid where that of the file is not it to the last digit."""
     values, affine = read_volume(path)
-    return wrap_volume(folder, values.astype(np.float32), affine, MODALITY_OF[modality], name)
+    return wrap_volume(
+        folder, values.astype(np.float32), affine if place is None else place, MODALITY_OF[modality], name
+    )
 
 
 def _radiograph(made: Path, files: Path, upload: Mapping[str, Any]) -> Series:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Literal
 
 from transmodal.errors import InputError
 from webpage.download import archive
-from webpage.processes import Ended, Work
+from webpage.processes import GRACE, Ended, Work
 from webpage.progress import read_progress
 from webpage.settings import Settings
 from webpage.storage import Held, told_without
@@ -46,6 +45,8 @@ class Job(Held):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._packing = threading.Lock()
+        self.left = threading.Event()
+        """Set when its process is gone and nobody works on its files any more."""
 
     def file(self, name: str) -> Path | None:
         """The file that the page knows by this name, if there is one."""
@@ -161,9 +162,11 @@ class Jobs:
                 was, job.state = job.state, "cancelled"
                 if was == "queued":
                     job.upload.jobs -= 1
+                    job.left.set()
             work = job.work
         if work is not None:
             work.kill()
+        job.left.wait(GRACE)
         job.remove()
 
     def sweep(self) -> None:
@@ -218,12 +221,14 @@ class Jobs:
             error = f"the translation broke off: {fault}"
         except Exception as fault:  # whatever it is must not keep the next job from its turn
             error = f"the translation could not be started: {type(fault).__name__}: {fault}"
-        with self._lock:
+        if error is not None:
+            job.remove()
+        job.touch()
+        with self._lock:  # from here on others may take it for what it is then
             job.upload.jobs -= 1
             job.ended, job.work = time.time(), None
-            cancelled = job.state == "cancelled"
-            if not cancelled:
+            if job.state != "cancelled":
                 job.state, job.error = ("done" if error is None else "failed"), error
-        job.touch()
-        if cancelled or error is not None:
-            shutil.rmtree(job.folder, ignore_errors=True)
+        if job.state == "cancelled":
+            job.remove()
+        job.left.set()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from transmodal.errors import InputError
-from webpage.processes import Ended, Work
+from webpage.processes import Ended, Works
 from webpage.settings import Settings
 from webpage.uploads import Upload
 
@@ -33,12 +33,17 @@ class Offered:
     def __init__(self, settings: Settings, scratch: Path) -> None:
         self.settings, self.scratch = settings, scratch
         self._lock = threading.Lock()
+        self._works = Works()
         self._offers: list[dict[str, Any]] | None = None
 
     def look(self) -> None:
         """Find it out now; what goes wrong is told to whoever asks."""
         with contextlib.suppress(InputError):
             self._all()
+
+    def close(self) -> None:
+        """Find out nothing more."""
+        self._works.close()
 
     def listed(self) -> list[dict[str, Any]]:
         """All offers, as the page is told of them."""
@@ -85,7 +90,9 @@ class Offered:
             if self._offers is None:
                 arguments = {"folders": [str(path) for path in self.settings.bundles], "device": self.settings.device}
                 try:
-                    self._offers = Work("webpage.catalogue:offers", arguments, self.scratch).answer(SECONDS)
+                    self._offers = self._works.answer(
+                        "webpage.catalogue:offers", arguments, self.scratch, timeout=SECONDS
+                    )
                 except Ended as error:
                     raise NotReady(
                         "the bundles",

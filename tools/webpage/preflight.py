@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from translating.inputs import MODALITY_OF, Scan
-from transmodal.data.layout import PICTURES, extension
+from translating.inputs import Scan
+from transmodal.data.layout import MODALITY_OF, PICTURES, extension
 from transmodal.dicom import Series, check_radiograph_file, find_series, resolve, staged
 from transmodal.errors import InputError
 from transmodal.modality import ModalityClassifier

@@ -21,16 +21,17 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from transmodal.errors import InputError
 
-__all__ = ["Ended", "Work"]
+__all__ = ["Ended", "Work", "Works"]
 
 LIBRARIES = ["monai.bundle", "monai.engines", "transmodal.transforms", "transmodal.inferers", "matplotlib.figure"]
 """What every process needs and takes seconds to read."""
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-GRACE = 5.0
+GRACE = 30.0
+"""Seconds that the system gets to end a process that is killed."""
+STATUS = threading.Lock()
+"""Held where processes are asked how they ended: the system tells it once, so of two threads one would miss it."""
 NO_MEMORY = re.compile(r"MemoryError|Unable to allocate|allocate memory|not enough memory|bad_alloc|Failed to allocate")
 """How numpy, torch and ITK say it, also where another error tells of theirs."""
 
@@ -55,7 +56,8 @@ class Work:
         self._answer, theirs = context.Pipe(duplex=False)
         called = (theirs, function, arguments, str(scratch), memory)
         self._process = context.Process(target=_call, args=called, daemon=True)
-        self._process.start()
+        with STATUS:  # to start one asks all others
+            self._process.start()
         theirs.close()
 
     def answer(self, timeout: float | None = None) -> Any:
@@ -85,10 +87,45 @@ class Work:
 
     def kill(self) -> None:
         """End the process and all that it began, whatever it does."""
-        if self._process.is_alive():
+        with STATUS:
+            runs = self._process.is_alive()
+        if runs:
             _kill_group(self._process.pid)
-            self._process.join(GRACE)
-        self._process.join(0)
+            wait([self._process.sentinel], GRACE)
+        with STATUS:
+            self._process.join(0)
+
+
+class Works:
+    """Calls that whoever asks for them waits for, and that can all be ended."""
+
+    def __init__(self) -> None:
+        self._running: set[Work] = set()
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def answer(
+        self, function: str, arguments: dict[str, Any], scratch: Path, memory: int = 0, timeout: float | None = None
+    ) -> Any:
+        """What a function returns; as :class:`Work` and its :meth:`~Work.answer`."""
+        work = Work(function, arguments, scratch, memory)
+        with self._lock:
+            self._running.add(work)
+            closed = self._closed
+        try:
+            if closed:
+                work.kill()
+            return work.answer(timeout)
+        finally:
+            with self._lock:
+                self._running.remove(work)
+
+    def close(self) -> None:
+        """End all, also those that are asked for later."""
+        with self._lock:
+            self._closed, running = True, [*self._running]
+        for work in running:
+            work.kill()
 
 
 def _kill_group(pid: int) -> None:
@@ -141,7 +178,8 @@ def _settle(scratch: str, memory: int) -> None:
     """A group of its own, which ends with the server; temporary files that go with the work; limits; no output."""
     tempfile.tempdir = scratch
     sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
-    tqdm.set_lock(threading.RLock())  # one for several processes would be left behind by each that is ended
+    if "fork" in multiprocessing.get_all_start_methods():  # then locks, such as ITK's and tqdm's, get no names
+        multiprocessing.set_start_method("fork", force=True)  # that each process that is killed would leave behind
     if hasattr(os, "setsid"):
         os.setsid()
         import resource  # where there are sessions there are limits

@@ -77,6 +77,11 @@ class Server:
             await run_in_threadpool(self.uploads.sweep)
             await run_in_threadpool(self.jobs.sweep)
 
+    def close(self) -> None:
+        """End all that runs; whoever waits for it is told."""
+        for each in (self.uploads, self.offered, self.jobs):
+            each.close()
+
 
 def create_app(settings: Settings, folder: Path) -> FastAPI:
     """The application.
@@ -93,7 +98,7 @@ def create_app(settings: Settings, folder: Path) -> FastAPI:
         yield
         for task in tasks:
             task.cancel()
-        await run_in_threadpool(server.jobs.close)
+        await run_in_threadpool(server.close)
 
     app = FastAPI(title="transmodal", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.server = Server(settings, folder)
@@ -232,5 +237,8 @@ def _http_error(request: Request, error: Exception) -> Response:
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        reason, place = first.get("ctx", {}).get("error", first["msg"]), first["loc"][-1]
+        return JSONResponse({"error": f"the request: no JSON ({reason} after character {place})"}, 422)
     place = ".".join(str(part) for part in first["loc"] if part != "body")
     return JSONResponse({"error": f"{place or 'the request'}: {first['msg']}"}, 422)

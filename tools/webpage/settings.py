@@ -47,7 +47,7 @@ class Settings:
     max_upload: int = 1024 * MEGABYTE
     max_files: int = 5000
     max_held: int = 24
-    preflight_seconds: float = 180.0
+    preflight_seconds: float = 600.0
     max_memory: int | None = None
     token: str | None = field(default=None, repr=False)
     static: Path = PAGE

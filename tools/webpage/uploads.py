@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from transmodal.errors import InputError
-from webpage.processes import Ended, Work
+from webpage.processes import Ended, Works
 from webpage.receiving import receive
 from webpage.settings import Settings
 from webpage.storage import Held, told_without
@@ -77,6 +77,7 @@ class Uploads:
         self._coming = 0
         self._lock = threading.Lock()
         self._examining = threading.Semaphore(AT_ONCE)
+        self._works = Works()
 
     async def receive(self, content_type: str, body: AsyncIterator[bytes]) -> tuple[Upload, dict[str, str]]:
         """Take the files of a request; nothing of them stays if that fails. :meth:`examine` has to follow.
@@ -110,8 +111,8 @@ class Uploads:
         }
         try:
             with self._examining:
-                work = Work("webpage.preflight:examine", arguments, upload.folder, self.settings.max_memory or 0)
-                upload.examined = work.answer(self.settings.preflight_seconds)
+                limits = (self.settings.max_memory or 0, self.settings.preflight_seconds)
+                upload.examined = self._works.answer("webpage.preflight:examine", arguments, upload.folder, *limits)
         except Ended as error:
             self._give_up(upload)
             raise InputError(
@@ -157,6 +158,10 @@ class Uploads:
             over = [upload for upload in self._held.values() if upload.expired]
         for upload in over:
             self.remove(upload)
+
+    def close(self) -> None:
+        """End what is being examined."""
+        self._works.close()
 
     def _make_room(self) -> None:
         """Where as many are kept as may be, the one goes that was used longest ago and that no job needs."""

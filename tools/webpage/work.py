@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from translating import provenance
-from translating.inputs import MODALITY_OF, Scan
+from translating.inputs import Scan
 from translating.model import Model, model_of
 from translating.models import Models
 from translating.pipeline import Pipeline, Wishes
 from translating.staging import MASK
 from transmodal.data import deviation_of
+from transmodal.data.layout import MODALITY_OF
 from transmodal.dicom import find_series
 from transmodal.errors import InputError
 from transmodal.files import sha256_of
@@ -90,6 +92,8 @@ def _scan(
     )
     outcome = Pipeline(Models([model]), wishes, place / "result", listener)(scan)
     if outcome.status != "translated":
+        if outcome.traceback:  # goes with the job's folder, so it is told where those of other jobs are
+            print(Path(outcome.traceback).read_text(encoding="utf-8"), file=sys.__stderr__, flush=True)
         text = outcome.text.replace(str(path), upload["name"])
         raise _failure(text, upload["name"])
     told = [text.replace("--from says", "what was chosen says") for text in outcome.warnings]

@@ -22,7 +22,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 
 from mudiff_bundle.weighting import Weighting
 from transmodal.engines.draws import CRITICS, GENERATORS, Draws, seeded_draws
-from transmodal.engines.phases import Batch, Terms, require_positive_integer, require_weight
+from transmodal.engines.phases import Batch, Terms, require_weight
+from transmodal.errors import require_integer
 from transmodal.losses import LazyR1, SoftplusLoss
 from transmodal.schedulers import DDGANScheduler
 
@@ -74,7 +75,7 @@ class MUDiffObjective:
         weights = {"adversarial_weight": adversarial_weight, "l1_weight": l1_weight, "mutual_weight": mutual_weight}
         for name, weight in {**weights, "r1_gamma": r1_gamma}.items():
             require_weight(f"MUDiffObjective, {name}", weight)
-        require_positive_integer("MUDiffObjective, r1_interval", r1_interval)
+        require_integer("MUDiffObjective, r1_interval", r1_interval)
         self.specific, self.aware, self.critic = specific, aware, critic
         self.scheduler, self.weighting, self.latent_dim = scheduler, weighting, latent_dim
         self.adversarial_weight, self.l1_weight, self.mutual_weight = weights.values()

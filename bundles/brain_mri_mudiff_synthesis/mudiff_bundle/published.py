@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,6 @@ from transmodal.errors import InputError
 from transmodal.published import (
     TRANSPOSED,
     Kind,
-    NCSNppLayout,
     ncsnpp_in_words,
     ncsnpp_layout,
     ncsnpp_modules,
@@ -44,7 +43,6 @@ REFUSED = {
     r"all_modules\.2\.weight": "a diffusive generator of SynDiff, which reads the noisy image and its source together",
     r"model\.\d+\..*": "a non-diffusive network of SynDiff or CycleGAN",
 }
-NO_ATTENTION = (False, False, False)
 
 
 def read(path: str | Path, role: str) -> tuple[dict[str, Tensor], str, Published]:
@@ -115,8 +113,8 @@ def recognise(state: Mapping[str, Tensor], where: str | Path) -> Published:
     num_sources = built.count(STYLED_STEM) if aware else built.count(STEM) - 1
     if num_sources < 1:
         raise refuse("a network without a stem for each source")
-    layout = ncsnpp_layout(state, built, _stems(num_sources, aware), refuse)
-    names = layout.names() | (_fusion_names(num_sources) if aware else {})
+    layout = ncsnpp_layout(state, built, stems(num_sources, aware), refuse)
+    names = layout.names() | (fusion_names(num_sources) if aware else {})
     key_map = KeyMap(names, transposed=TRANSPOSED)
     width, style = "noisy_stem.conv1.weight", "guess_stem.fc.weight"
     shapes = telling_shapes(state, key_map, {width: 4, **({style: 2} if aware else {}), **layout.telling()}, refuse)
@@ -129,38 +127,13 @@ def recognise(state: Mapping[str, Tensor], where: str | Path) -> Published:
     return Published(title, definition, key_map, settings={"latent_dim": settings["latent_dim"]})
 
 
-def specific_names(
-    num_sources: int = 3, attention: Sequence[bool] = NO_ATTENTION, num_res_blocks: int = 2, mapping_layers: int = 3
-) -> dict[str, str]:
-    """Published names of the modules of ``gen_diffusive_1`` to those of ``ContrastSpecificDenoiser``.
-
-    Args:
-        num_sources: conditioning contrasts.
-        attention: for each level, the finest first, whether it attends.
-        num_res_blocks: residual blocks of a level on the way down; there is one more on the way up.
-        mapping_layers: hidden layers of the mapping of the latent.
-    """
-    return NCSNppLayout(_stems(num_sources, aware=False), attention, num_res_blocks, mapping_layers).names()
-
-
-def aware_names(
-    num_sources: int = 3, attention: Sequence[bool] = NO_ATTENTION, num_res_blocks: int = 2, mapping_layers: int = 3
-) -> dict[str, str]:
-    """Published names of the modules of ``gen_diffusive_2`` to those of ``ContrastAwareDenoiser``.
-
-    Args:
-        num_sources, attention, num_res_blocks, mapping_layers: as for :func:`specific_names`.
-    """
-    layout = NCSNppLayout(_stems(num_sources, aware=True), attention, num_res_blocks, mapping_layers)
-    return layout.names() | _fusion_names(num_sources)
-
-
-def _stems(num_sources: int, aware: bool) -> list[tuple[str, Kind]]:
+def stems(num_sources: int, aware: bool) -> list[tuple[str, Kind]]:
+    """Our names of the modules before the first level, in the published order, with what each is made of."""
     noisy = [("guess_stem", GUESS_STEM), ("noisy_stem", STEM)] if aware else [("noisy_stem", STEM)]
     return [*noisy, *((f"source_stems.{index}", STYLED_STEM if aware else STEM) for index in range(num_sources))]
 
 
-def _fusion_names(num_sources: int) -> dict[str, str]:
+def fusion_names(num_sources: int) -> dict[str, str]:
     """Of the convolutions that fuse pairs of sources; the published names count sources and pairs from 1."""
     return {
         published.format(first=first + 1, second=second + 1, pair=pair + 1): f"fusion.{pair}.{ours}"

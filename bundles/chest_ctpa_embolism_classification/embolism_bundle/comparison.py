@@ -15,10 +15,10 @@ from monai.bundle import ConfigWorkflow
 
 from embolism_bundle.comparison_figure import draw_comparison
 from embolism_bundle.predictions import Prediction, read_predictions, write_rows
-from embolism_bundle.reports import TABLE, write_json
+from embolism_bundle.reports import TABLE
 from embolism_bundle.scores import in_words, labels_of, probabilities_of, summarised
 from transmodal.errors import InputError
-from transmodal.files import write_atomically
+from transmodal.files import write_atomically, write_json
 from transmodal.metrics import delong_test
 
 __all__ = ["Comparison"]
@@ -83,16 +83,16 @@ class Comparison:
             "pairs": _pairs(common),
             "data": {name: None if value is None else str(value) for name, value in self.ids.items()},
         }
-        write_atomically(self.output_dir / "comparison.json", lambda path: write_json(path, summary))
+        write_json(self.output_dir / "comparison.json", summary)
         write_atomically(self.output_dir / "comparison.csv", lambda path: write_rows(path, _table(summary)))
         write_atomically(self.output_dir / "figure.png", lambda path: draw_comparison(common, summary, path))
         for name, scores in summary["common_cases"].items():
-            logger.info(f"{name}: {in_words(scores)}")
+            logger.info("%s: %s", name, in_words(scores))
             for warning in scores["warnings"]:
-                logger.warning(f"{name}: {warning}")
+                logger.warning("%s: %s", name, warning)
         for pair in summary["pairs"]:
-            logger.info(f"{pair['first']} − {pair['second']}: {pair['difference']:+.3f}, p = {pair['p']:.3g}")
-        logger.info(f"written to {self.output_dir}")
+            logger.info("%s − %s: %+.3f, p = %.3g", pair["first"], pair["second"], pair["difference"], pair["p"])
+        logger.info("written to %s", self.output_dir)
         return summary
 
     def _predictions(self, name: str, row: Mapping[str, Any]) -> list[Prediction]:
@@ -110,7 +110,7 @@ class Comparison:
             logging_file=False,
             **{"bundle_root": str(self.bundle_root), **self.ids, **own, "output_dir": str(output_dir), "title": name},
         )
-        logger.info(f"{name}: {own.get('ckpt_path')}")
+        logger.info("%s: %s", name, own.get("ckpt_path"))
         workflow.initialize()
         workflow.run()
         workflow.finalize()

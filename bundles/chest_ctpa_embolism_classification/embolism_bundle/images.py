@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.data import CacheDataset, MetaTensor
+from monai.data import CacheDataset
 from torch.utils.data import Dataset
 
 from embolism_bundle.augmentation import Augmentation
 from transmodal.errors import InputError
+from transmodal.tensors import without_metadata
 
 __all__ = ["LabelledImages"]
 
@@ -57,7 +58,7 @@ class LabelledImages(Dataset[dict[str, Any]]):
         number, seed = index
         sample = self.images[number % len(self.images)]
         image = sample["image"]
-        image = image.as_tensor() if isinstance(image, MetaTensor) else image
+        image = without_metadata(image)
         if self.augmentation is not None:
             image = self.augmentation(image, np.random.default_rng([seed, number]))
         return {"image": image, "label": torch.tensor([float(sample["label"])])}

@@ -8,7 +8,7 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor, nn
 
-from transmodal.errors import InputError
+from transmodal.errors import require_flag
 from transmodal.handlers.weights import unwrapped
 
 __all__ = ["FindingInferer"]
@@ -26,13 +26,7 @@ class FindingInferer(Inferer):
     def __init__(self, calibrated: bool = True, amp: bool = False) -> None:
         super().__init__()
         for name, value in (("calibrated", calibrated), ("amp", amp)):
-            if not isinstance(value, bool):
-                raise InputError(
-                    f"FindingInferer, {name}",
-                    found=repr(value),
-                    wanted="true or false in JSON, True or False on the command line",
-                    remedy="write it with a capital letter on the command line",
-                )
+            require_flag(f"FindingInferer, {name}", value)
         self.calibrated, self.amp = calibrated, amp
 
     def __call__(self, inputs: Tensor, network: nn.Module, *args: Any, **kwargs: Any) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 
 import ignite.distributed as idist
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 
 from transmodal.errors import InputError
-from transmodal.handlers.records import gathered
+from transmodal.handlers import Collecting, by_case
 
 __all__ = ["COLUMNS", "Collector", "Prediction", "read_predictions", "write_predictions", "write_rows"]
 
@@ -45,7 +46,7 @@ class Prediction:
         return {**vars(self), "label": label, "answer": self.answer}
 
 
-class Collector:
+class Collector(Collecting[dict[str, Prediction]]):
     """Collects the predictions of a run; when it is complete, rank 0 has those of all processes, in order of cases.
 
     Args:
@@ -55,20 +56,15 @@ class Collector:
 
     def __init__(self, output_dir: str | Path, sections: Mapping[str, str] | None = None) -> None:
         self.output_dir, self.sections = Path(output_dir), dict(sections or {})
-        self._predictions: list[Prediction] = []
+        super().__init__()
 
-    def attach(self, engine: Engine) -> None:
-        """Collect in each iteration, write when the run is complete."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
-
-    def _start(self, engine: Engine) -> None:
-        self._predictions = []
+    def _nothing(self) -> dict[str, Prediction]:
+        return {}
 
     def _collect(self, engine: Engine) -> None:
         for batch, output in zip(engine.state.batch, engine.state.output, strict=True):
-            self._predictions.append(self._prediction({**output, **batch}, output["pred"]))
+            prediction = self._prediction({**output, **batch}, output["pred"])
+            self._findings[prediction.case] = prediction
 
     def _prediction(self, sample: Mapping[str, Any], scores: Any) -> Prediction:
         case, label = str(sample["case"]), sample.get("label")
@@ -82,14 +78,13 @@ class Collector:
             section=self.sections.get(case, ""),
         )
 
-    def _finish(self, engine: Engine) -> None:
-        of_all = {prediction.case: prediction for share in gathered(self._predictions) for prediction in share}
+    def _finish(self, engine: Engine, shares: Sequence[dict[str, Prediction]]) -> None:
         if idist.get_rank() == 0:
-            self.write([of_all[case] for case in sorted(of_all)])
+            self.write(list(by_case(shares).values()))
 
+    @abstractmethod
     def write(self, predictions: Sequence[Prediction]) -> None:
         """Write what a run has found."""
-        raise NotImplementedError
 
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 from embolism_bundle.figure import draw
 from embolism_bundle.predictions import Collector, Prediction, write_predictions
 from embolism_bundle.scores import in_words, summarised
-from transmodal.files import write_atomically
+from transmodal.files import write_atomically, write_json
 from transmodal.handlers.findings import provenance
 
-__all__ = ["ClassificationReport", "PredictionWriter", "write_json"]
+__all__ = ["ClassificationReport", "PredictionWriter"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ class PredictionWriter(Collector):
         """Write the table, and log each probability."""
         write_atomically(self.output_dir / TABLE, lambda path: write_predictions(path, predictions))
         for each in predictions:
-            logger.info(f"{each.case}: {each.probability:.3f}, {'yes' if each.answer else 'no'}")
+            logger.info("%s: %.3f, %s", each.case, each.probability, "yes" if each.answer else "no")
 
 
 class ClassificationReport(Collector):
@@ -63,14 +62,8 @@ class ClassificationReport(Collector):
         scores = summarised(predictions)
         summary = {"title": self.title, **scores, "data": self.data, "provenance": provenance(self.weights)}
         write_atomically(self.output_dir / TABLE, lambda path: write_predictions(path, predictions))
-        write_atomically(self.output_dir / SUMMARY, lambda path: write_json(path, summary))
+        write_json(self.output_dir / SUMMARY, summary)
         write_atomically(self.output_dir / FIGURE, lambda path: draw(predictions, path, self.title))
         for warning in scores["warnings"]:
             logger.warning(warning)
-        logger.info(f"{in_words(scores)}; written to {self.output_dir}")
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """A JSON file, indented, without NaN."""
-    text = json.dumps(content, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
-    path.write_text(text, encoding="utf-8")
+        logger.info("%s; written to %s", in_words(scores), self.output_dir)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
 from transmodal.engines import GENERATORS, Draws, seeded_draws
+from transmodal.engines.codebooks import CodebookDiagnostics, use_of_codes
 from transmodal.engines.phases import Batch, Terms, require_weight
 from transmodal.errors import InputError
 from transmodal.handlers.weights import unwrapped
@@ -181,7 +182,7 @@ class NormalObjective(AutoencoderObjective):
         return reconstruction, {"kl": self.kl * divergence.sum(dim=(1, 3, 4)).mean()}
 
 
-class CodebookObjective(AutoencoderObjective):
+class CodebookObjective(CodebookDiagnostics, AutoencoderObjective):
     """For ``VQGAN``: four times L1, latents drawn to their codes; the codes follow by a moving average.
 
     Args:
@@ -208,10 +209,6 @@ class CodebookObjective(AutoencoderObjective):
         distance = mse_loss(z.float(), codes.detach().float())
         return reconstruction.float(), {"commitment": self.commitment * distance}
 
-    def with_diagnostics(self, output: Mapping[str, float]) -> dict[str, float]:
-        """The trainer's losses and the diagnostics: an ``output_transform`` for ``transmodal.handlers.EpochLosses``."""
-        return {**output, **{f"codebook/{name}": float(value) for name, value in self.diagnostics.items()}}
-
 
 def _distances(made: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor:
     """The mean differences of features, stage by stage, in all."""
@@ -223,8 +220,7 @@ def _distances(made: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor:
 def _use(numbers: Tensor) -> dict[str, Tensor]:
     """How many different codes there are, and the perplexity of their shares."""
     _, counts = torch.unique(numbers, return_counts=True)
-    shares = counts / counts.sum()
-    return {"used": shares.new_tensor(len(counts)), "perplexity": (-(shares * shares.log()).sum()).exp()}
+    return use_of_codes(counts)
 
 
 def _check_count(where: str, value: int) -> None:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from transmodal.engines import Draws, seeded_draws
-from transmodal.engines.phases import Batch, Terms, frozen, require_positive_integer, require_weight
-from transmodal.errors import InputError
+from transmodal.engines.phases import Batch, Terms, frozen, require_weight
+from transmodal.errors import InputError, require_integer
 from transmodal.networks import LatentScale
 
 __all__ = ["AdversarialTerm", "ClassificationTerm", "PerceptualTerm"]
@@ -80,7 +80,7 @@ class PerceptualTerm(AuxiliaryTerm):
         draws: Callable[[Batch, int], Draws] = seeded_draws,
     ) -> None:
         super().__init__(weight, max_timestep)
-        require_positive_integer("PerceptualTerm, slices", slices)
+        require_integer("PerceptualTerm, slices", slices)
         self.distance, self.autoencoder, self.scale, self.slices, self.draws = (
             distance,
             autoencoder,

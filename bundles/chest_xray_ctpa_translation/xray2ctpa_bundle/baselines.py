@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from transmodal.errors import InputError
+from transmodal.tensors import plain_on_cpu
 
 __all__ = ["MeanCT", "NearestPatient"]
 
@@ -44,7 +45,7 @@ class MeanCT:
         """
         if self.fitted:
             _check_shape(target, self.total.shape)
-        self.total = self.total + _plain(target).double()
+        self.total = self.total + plain_on_cpu(target).double()
         self.count += 1
 
     def predict(self, source: Tensor, mask: Tensor) -> Tensor:
@@ -92,7 +93,7 @@ class NearestPatient:
             _check_shape(target, self.shape)
         self.shape = target.shape
         self.radiographs.append(self._described(source))
-        whole = _plain(target).round().clamp(-32768, 32767).to(torch.int16)
+        whole = plain_on_cpu(target).round().clamp(-32768, 32767).to(torch.int16)
         self._volumes.seek(0, 2)
         self._volumes.write(whole.contiguous().numpy().tobytes())
 
@@ -122,7 +123,7 @@ class NearestPatient:
 
     def _described(self, source: Tensor) -> Tensor:
         """The radiograph as a vector of mean 0 and length 1; zeros if it is constant."""
-        picture = _plain(source)[:, :, source.shape[2] // 2].float()
+        picture = plain_on_cpu(source)[:, :, source.shape[2] // 2].float()
         vector = F.adaptive_avg_pool2d(picture, self.size).flatten()
         vector = vector - vector.mean()
         return F.normalize(vector, dim=0, eps=1e-6)
@@ -132,10 +133,6 @@ class NearestPatient:
         self._volumes.seek(number * length)
         values = np.frombuffer(self._volumes.read(length), dtype=np.int16)
         return torch.from_numpy(values.astype(np.float32)).reshape(self.shape)
-
-
-def _plain(image: Tensor) -> Tensor:
-    return image.detach().as_subclass(Tensor).cpu()
 
 
 def _check_shape(image: Tensor, wanted: torch.Size) -> None:

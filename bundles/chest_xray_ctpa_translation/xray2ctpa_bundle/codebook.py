@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from transmodal.errors import InputError
 
-__all__ = ["Codebook", "straight_through"]
+__all__ = ["Codebook"]
 
 SMOOTHING = 1e-7
 """Added to how often each code is used, so that the mean of a code that is not used stays finite."""
@@ -132,11 +132,6 @@ class Codebook(nn.Module):
     def extra_repr(self) -> str:
         """The number of codes and of their numbers, for the printed network."""
         return f"{self.codes.shape[0]}, {self.codes.shape[1]}"
-
-
-def straight_through(z: Tensor, codes: Tensor) -> Tensor:
-    """The values of ``codes`` with a gradient to ``z`` as if those were its own."""
-    return z + (codes - z).detach()
 
 
 def _vectors(z: Tensor) -> Tensor:

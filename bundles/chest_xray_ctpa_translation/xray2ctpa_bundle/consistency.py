@@ -9,23 +9,24 @@ import csv
 import logging
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import ignite.distributed as idist
 import torch
 import torch.nn.functional as F
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 from monai.data import MetaTensor
 from torch import Tensor
 
 from transmodal.errors import InputError
 from transmodal.files import write_atomically
-from transmodal.handlers.records import gathered
+from transmodal.handlers import Collecting, by_case
 from transmodal.metrics import structural_similarity
 from transmodal.projection import Projector, attenuation
-from transmodal.transforms import IntensityScale, isocentric_affine, radiograph_of
+from transmodal.transforms import IntensityScale, isocentric_affine
 from xray2ctpa_bundle.outputs import Output, outputs_of
+from xray2ctpa_bundle.projected import projected
 
 __all__ = ["MEASURES", "ConsistencyReport", "consistency"]
 
@@ -35,23 +36,24 @@ MEASURES = ("ncc", "ssim", "gradient_correlation")
 TRUE = "true_"
 WHOLE = 0.9  # of the longest way through the volume; shorter rays leave it above or below
 RANGE = (-1.0, 1.0)
+Rows = dict[str, dict[str, float]]
 
 
-class ConsistencyReport:
+class ConsistencyReport(Collecting[Rows]):
     """Compares the radiograph of each generated CT with the given one; writes ``consistency.csv``, a row per case.
 
     Attach it to the evaluator of an inference or an evaluation; where there are true CTs, theirs are compared as well
-    (columns ``true_ncc`` and so on): no result is expected to be better than the truth. Means are left in
-    ``engine.state.metrics`` as ``drr_ncc``, ``drr_ssim`` and ``drr_gradient_correlation``; processes exchange their
-    cases, rank 0 writes.
+    (columns ``true_ncc`` and so on): no result is expected to be better than the truth. Of a CT without any density
+    correlations are undefined, and their cells empty. Means are left in ``engine.state.metrics`` as ``drr_ncc``,
+    ``drr_ssim`` and ``drr_gradient_correlation``; processes exchange their cases, rank 0 writes.
 
     Args:
         output_dir: where the file goes.
         projector: makes the radiograph of a CT, with as many pixels as the network takes and in the geometry of the
             given ones.
         intensity: intensity scale of radiographs, which the given ones have been through.
-        density: of HU, see :class:`~transmodal.transforms.Radiographd`. A model whose window ends above the lungs is
-            better judged by :func:`~transmodal.projection.published_density`, which takes them for empty.
+        density: of HU, see :class:`~transmodal.transforms.Radiographd`; a
+            :class:`~xray2ctpa_bundle.projected.WindowedAttenuation` judges by what the window of the model allows.
         name: of the file.
     Raises:
         InputError: if a radiograph has other pixels than the projector.
@@ -66,16 +68,10 @@ class ConsistencyReport:
         name: str = "consistency.csv",
     ) -> None:
         self.path, self.projector, self.intensity, self.density = Path(output_dir) / name, projector, intensity, density
-        self._rows: dict[str, dict[str, float]] = {}
+        super().__init__()
 
-    def attach(self, engine: Engine) -> None:
-        """Compare after each iteration, write when the run is complete."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
-
-    def _start(self, engine: Engine) -> None:
-        self._rows = {}
+    def _nothing(self) -> Rows:
+        return {}
 
     def _collect(self, engine: Engine) -> None:
         for output in outputs_of(engine):
@@ -83,13 +79,13 @@ class ConsistencyReport:
             row = self._compared(output, output.pred)
             if output.label is not None:
                 row |= {TRUE + name: value for name, value in self._compared(output, output.label).items()}
-            self._rows[output.case] = row
+            self._findings[output.case] = row
 
     @torch.no_grad()
     def _compared(self, output: Output, volume: Tensor) -> dict[str, float]:
         """The measures of one CT (1, F, H, W) in HU."""
         image = MetaTensor(volume, affine=output.affine)
-        picture = self.intensity.scale(radiograph_of(image, self.projector, density=self.density).as_tensor())
+        picture = projected(volume, output.affine, self.projector, self.intensity, self.density)
         way = self.projector.path_lengths(image.shape[1:], isocentric_affine(image))
         seen = (way > 0) & (way >= WHOLE * way.max())
         return consistency(picture[0], output.radiograph[0].float(), seen)
@@ -104,16 +100,15 @@ class ConsistencyReport:
                 remedy="give the projector's geometry the same number of pixels as 'xray_size'",
             )
 
-    def _finish(self, engine: Engine) -> None:
-        rows = {case: row for share in gathered(self._rows) for case, row in share.items()}
-        rows = dict(sorted(rows.items()))
+    def _finish(self, engine: Engine, shares: Sequence[Rows]) -> None:
+        rows = by_case(shares)
         names = list(dict.fromkeys(name for row in rows.values() for name in row))
         means = {name: _mean(rows, name) for name in names}
         engine.state.metrics.update({f"drr_{name}": means[name] for name in MEASURES if name in means})
         if rows and idist.get_rank() == 0:
             write_atomically(self.path, lambda path: _write(path, rows, names))
             told = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-            logger.info(f"radiographs of the generated CTs against the given ones, {len(rows)} case(s): {told}")
+            logger.info("radiographs of the generated CTs against the given ones, %s case(s): %s", len(rows), told)
 
 
 def consistency(picture: Tensor, radiograph: Tensor, seen: Tensor) -> dict[str, float]:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import ignite.distributed as idist
 import numpy as np
-import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from monai.data import MetaTensor
 from numpy.typing import NDArray
+from torch import Tensor
 
 from transmodal.files import write_atomically
-from transmodal.handlers import SliceView, mid_body_view
-from transmodal.handlers.records import gathered
+from transmodal.handlers import Collecting, SliceView, by_case, mid_body_view
 from transmodal.handlers.slice_view import PLANES
-from transmodal.projection import Projector
-from transmodal.transforms import IntensityScale, radiograph_of
+from transmodal.projection import Projector, attenuation
+from transmodal.transforms import IntensityScale
 from xray2ctpa_bundle.outputs import Output, outputs_of
 from xray2ctpa_bundle.previews import MARK
+from xray2ctpa_bundle.projected import projected
 
 __all__ = ["RadiographFigure"]
 
@@ -41,7 +40,7 @@ class Row:
     slices: dict[str, SliceView] = field(default_factory=dict)
 
 
-class RadiographFigure:
+class RadiographFigure(Collecting[dict[str, Row]]):
     """Draws ``figure.png``: radiograph, DRR of the generated CT, and the middle of three planes, generated and true.
 
     Works without true CTs as well. Processes exchange their cases, rank 0 draws.
@@ -53,6 +52,7 @@ class RadiographFigure:
         window: lowest and highest HU shown.
         cases_in_figure: the first so many cases by name.
         title, footer: first and last line.
+        density: of HU, as for :class:`~xray2ctpa_bundle.consistency.ConsistencyReport`.
         name: of the file.
     """
 
@@ -65,28 +65,24 @@ class RadiographFigure:
         cases_in_figure: int = 3,
         title: str = "",
         footer: str = MARK,
+        density: Callable[[Tensor], Tensor] = attenuation,
         name: str = "figure.png",
     ) -> None:
         self.path, self.projector, self.intensity = Path(output_dir) / name, projector, intensity
+        self.density = density
         self.window = float(window[0]), float(window[1])
         self.cases_in_figure, self.title, self.footer = cases_in_figure, title, footer
-        self._rows: dict[str, Row] = {}
+        super().__init__()
 
-    def attach(self, engine: Engine) -> None:
-        """Look at each iteration, draw when the run is complete."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
-
-    def _start(self, engine: Engine) -> None:
-        self._rows = {}
+    def _nothing(self) -> dict[str, Row]:
+        return {}
 
     def _collect(self, engine: Engine) -> None:
         for output in outputs_of(engine):
-            shown = sorted({*self._rows, output.case})[: self.cases_in_figure]
+            shown = sorted({*self._findings, output.case})[: self.cases_in_figure]
             if output.case in shown:
-                self._rows[output.case] = self._row(output)
-            self._rows = {case: self._rows[case] for case in shown}
+                self._findings[output.case] = self._row(output)
+            self._findings = {case: self._findings[case] for case in shown}
 
     def _row(self, output: Output) -> Row:
         images = (output.pred, output.pred, output.label, output.mask, output.affine)
@@ -97,15 +93,13 @@ class RadiographFigure:
             slices={plane: mid_body_view(output.case, *images, plane=plane) for plane in PLANES},
         )
 
-    @torch.no_grad()
     def _projected(self, output: Output) -> NDArray[np.float32]:
-        picture = radiograph_of(MetaTensor(output.pred, affine=output.affine), self.projector)
-        projected: NDArray[np.float32] = self.intensity.scale(picture.as_tensor())[0].numpy()
-        return projected
+        picture = projected(output.pred, output.affine, self.projector, self.intensity, self.density)
+        pixels: NDArray[np.float32] = picture[0].numpy()
+        return pixels
 
-    def _finish(self, engine: Engine) -> None:
-        rows = {case: row for share in gathered(self._rows) for case, row in share.items()}
-        shown = [rows[case] for case in sorted(rows)[: self.cases_in_figure]]
+    def _finish(self, engine: Engine, shares: Sequence[dict[str, Row]]) -> None:
+        shown = list(by_case(shares).values())[: self.cases_in_figure]
         if shown and idist.get_rank() == 0:
             write_atomically(self.path, lambda path: self._draw(shown, path))
 

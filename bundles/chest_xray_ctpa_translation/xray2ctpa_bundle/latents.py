@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
 from monai.transforms import Compose
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -18,11 +17,12 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from transmodal.data import read_latent
-from transmodal.data.array_cache import as_they_are, cached_arrays
+from transmodal.data.array_cache import cache_folder, cached_arrays, fingerprint
 from transmodal.data.slices import augmented
 from transmodal.errors import InputError
 from transmodal.networks import LatentScale
 from transmodal.stages import identity_of
+from transmodal.tensors import without_metadata
 
 __all__ = ["EncodedVolumes"]
 
@@ -60,10 +60,10 @@ class EncodedVolumes(Dataset[dict[str, Tensor | int]]):
             is clipped.
         cache_dir: folder for memory-mapped files, for data that does not fit into memory, and to encode once for many
             trainings; entries are named by files, their time stamps, the weights and ``cache_key``.
-        cache_key: text that identifies the preprocessing in ``cache_dir``.
+        cache_key: text that identifies the preprocessing; ``cache_dir`` needs it.
     Raises:
-        InputError: if there are no records, a file is unusable, or latents are not those of the autoencoder or not on
-            the grid of the network.
+        InputError: if there are no records, a cache has no key, a file is unusable, or latents are not those of the
+            autoencoder or not on the grid of the network.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class EncodedVolumes(Dataset[dict[str, Tensor | int]]):
         self.xray_key, self.ct_key, self.latent_key, self.finding_key = xray_key, ct_key, latent_key, finding_key
         self.autoencoder = autoencoder.eval().to(device)
         self.latent_size = None if latent_size is None else tuple(latent_size)
-        self.cache_dir = Path(cache_dir) if cache_dir else None
-        self.identity = f"{cache_key} {identity_of(autoencoder)}" if cache_dir else ""
+        self.cache_dir = cache_folder(cache_dir, cache_key)
+        self.identity = f"{cache_key} {identity_of(autoencoder)}" if self.cache_dir else ""
         if not data:
             raise InputError(
                 "training cases", found="none", wanted="at least one case with a CT", remedy="check the data list"
@@ -135,24 +135,20 @@ class EncodedVolumes(Dataset[dict[str, Tensor | int]]):
         if self.cache_dir is None:
             return self._encoded(record)
         files = filter(None, (record.get(key) for key in (self.xray_key, self.ct_key, self.latent_key)))
-        identity = f"{as_they_are(files)} {self.identity}"
+        identity = f"{fingerprint(files)} {self.identity}"
         radiograph, latent = cached_arrays(self.cache_dir, identity, ("xray", "latent"), partial(self._encoded, record))
         return radiograph, latent
 
     @torch.no_grad()
     def _encoded(self, record: Mapping[str, Any]) -> tuple[Array, Array]:
         sample = self.transform(dict(record))
-        radiograph = _plain(sample[self.xray_key]).float().cpu().numpy()
+        radiograph = without_metadata(sample[self.xray_key]).float().cpu().numpy()
         if path := record.get(self.latent_key):
             latent = read_latent(path)
             _check_channels(latent, int(self.autoencoder.latent_channels), path)
             return radiograph, latent
-        volume = _plain(sample[self.ct_key]).to(self.device, torch.float32)
+        volume = without_metadata(sample[self.ct_key]).to(self.device, torch.float32)
         return radiograph, self.autoencoder.encode(volume[None])[0].float().cpu().numpy()
-
-
-def _plain(image: Tensor) -> Tensor:
-    return image.as_tensor() if isinstance(image, MetaTensor) else image
 
 
 def _findings(data: Sequence[Mapping[str, Any]], key: str) -> list[Tensor] | None:

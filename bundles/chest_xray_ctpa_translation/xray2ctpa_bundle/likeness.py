@@ -1,11 +1,12 @@
 """How alike two CTs are: by what makes them individual, wherever they lie by some millimetres.
 
 A copy need not lie where its original does: a CT is compared as it lies and moved, along each axis by half a voxel
-of the coarse grid and by a whole one (10 and 20 mm along the slices, 6 and 12 mm across); the largest correlation
-counts. What was turned, deformed or moved further is not recognised. A CT of which the mean explains all but little,
-as it lies or moved, is like nobody, in proportion: the direction of what is left means nothing. Little is less than a
-fifth of what is left, by the median, of the training CTs. Limit: the mean itself, moved by a quarter of a voxel, is no
-longer little.
+of the coarse grid and by a whole one (10 and 20 mm along the slices, 6 and 12 mm across), and all this with right and
+left exchanged as well; the largest correlation counts. What was turned, deformed, enlarged or moved further is not
+recognised: of a copy enlarged by a twentieth the ratio of distances may be like that of strangers. A CT of which the
+mean explains all but little, as it lies or moved, is like nobody, in proportion: the direction of what is left means
+nothing. Little is less than a fifth of what is left, by the median, of the training CTs. Limit: the mean itself, moved
+by a quarter of a voxel, is no longer little.
 """
 
 from __future__ import annotations
@@ -43,12 +44,13 @@ def moved_signatures(volume: Tensor, window: Sequence[float], size: Sequence[int
     """Signatures of a CT as it lies and moved by halves of a voxel of the coarse grid up to a whole one.
 
     Args:
-        volume, window, size: as for :func:`signature`.
+        volume, window, size: as for :func:`signature`; W runs from the patient's right to his left or back.
     Returns:
-        One in each row, (125, V), float32.
+        One in each row, (250, V), float32; the second half is of the mirrored CT.
     """
     halves = _halves(volume, window, size)
-    return torch.stack([_cut(halves, size, start) for start in product(range(2 * STEPS + 1), repeat=3)])
+    starts = list(product(range(2 * STEPS + 1), repeat=3))
+    return torch.stack([_cut(each, size, start) for each in (halves, halves.flip(-1)) for start in starts])
 
 
 def _halves(volume: Tensor, window: Sequence[float], size: Sequence[int]) -> Tensor:

@@ -16,6 +16,7 @@ from monai.networks.nets.diffusion_model_unet import DiffusionUNetResnetBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transmodal.checkpoints import load_weights
 from transmodal.errors import InputError
 from transmodal.handlers import BestWeights, LastWeights
 from transmodal.handlers.weights import unwrapped
@@ -83,18 +84,21 @@ def with_adapters(network: nn.Module, rank: int = 4, scale: float = 1.0, path: s
 
 
 @torch.no_grad()
-def with_merged(network: nn.Module, path: str | Path) -> nn.Module:
+def with_merged(network: nn.Module, path: str | Path, weights: str | Path | None = None) -> nn.Module:
     """Add the adapters in a file to the weights of a network; its layers stay as they are.
 
     Args:
         network: with a child ``denoiser``, or a denoiser itself, with the weights that the adapters were trained on;
             changed in place.
         path: as for :func:`with_adapters`.
+        weights: file to load those weights from; the network has them already if None.
     Returns:
         ``network``.
     Raises:
-        InputError: if the file does not fit the network, or is of other weights of the denoiser.
+        InputError: if a file does not fit the network, or the adapters are of other weights of the denoiser.
     """
+    if weights is not None:
+        load_weights(network, weights)
     layers = linear_layers(network)
     adapters = read_adapters(path, _denoiser(network), layers)
     for name, (up, down) in adapters.pairs.items():

@@ -3,7 +3,7 @@
 Volumes are compared by what makes them individual: on a coarse grid, what the mean of the training CTs does not explain
 (residuals of the linear regression on it), by the correlation of that; their distance is 1 minus it, 0 for a copy and
 about 1 for strangers. In HU a blurred or pale volume, as generated ones are, would be near to everyone; here it is not.
-Moved copies are found, and what is all but the mean is like nobody; see ``likeness.py``.
+Moved and mirrored copies are found, and what is all but the mean is like nobody; see ``likeness.py``.
 
 A copy gives itself away by the ratio of the distances to its nearest and its second nearest training CT, next to 0,
 which between strangers is near 1 (T. Yoon et al., Diffusion probabilistic models generalize when they fail to memorize,
@@ -126,9 +126,10 @@ class MemorisationCheck(StudyProtocol[Row]):
             return
         window, size = self.training.window, self.training.size
         pred, label = (moved_signatures(volume, window, size) for volume in (record.pred, record.label))
+        own = signature(record.label, window, size)
         if torch.isfinite(pred).all() and torch.isfinite(label).all():
             generated, true = (likeness.neighbours(each, record.case) for each in (pred, label))
-            yield Row(record.case, generated, true, likeness.distance(pred, label[len(label) // 2]))
+            yield Row(record.case, generated, true, likeness.distance(pred, own))
 
     def cells(self, row: Row) -> Sequence[Any]:
         """A row by columns."""
@@ -146,7 +147,8 @@ class MemorisationCheck(StudyProtocol[Row]):
             "title": self.title,
             "method": {
                 "compared": f"averages on a grid of {'×'.join(map(str, self.training.size))}, "
-                "without its rim and what the training mean explains, as CTs lie and moved by up to a voxel of it",
+                "without its rim and what the training mean explains, as CTs lie and moved by up to a voxel of it, "
+                "mirrored as well",
                 "window": self.training.window,
                 "distance": "1 - correlation; 0 is a copy",
                 "ratio": f"of the distances to the nearest and second nearest training CT; copy up to "

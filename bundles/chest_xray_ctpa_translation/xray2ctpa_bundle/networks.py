@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +16,16 @@ from xray2ctpa_bundle.conditioning import Condition
 
 __all__ = ["XRayToCT"]
 
+logger = logging.getLogger(__name__)
+
 SIZES = {"condition_dim": "embedding_dim", "token_dim": "token_dim", "plane_channels": "plane_channels"}
 """What a denoiser takes of a condition, where it has such an attribute and it is not 0, to what an encoder makes."""
-REMEDY = "give the overlays and ids (window, field_of_view, equalise) that the weights were trained with, or train anew"
+REMEDY = (
+    "give the overlays and ids (window, field_of_view, equalise, latent_factor, grey) that the weights were trained "
+    "with, or train anew"
+)
+LATE = ("latents", "grey")
+"""Values of a task of which the first weights tell nothing."""
 
 
 class XRayToCT(nn.Module):
@@ -34,8 +43,8 @@ class XRayToCT(nn.Module):
         latent_bounds: raw latents that become -1 and 1, as the published code has them and its weights do not tell;
             None leaves latents as they are until a training measures them.
         task: what radiographs and CTs are to it, name to value, such as ``{"HU": [-1000, 600], "equalised": True}``.
-            Neither window nor field of view show in the weights; those that were trained for others are refused
-            (:class:`~transmodal.networks.Task`).
+            Neither window nor field of view show in the weights, nor the factor of the latents nor the shares of
+            channels in grey; those that were trained for others are refused (:class:`~transmodal.networks.Task`).
     Attributes:
         scale: by which the diffusion meets latents with mean 0 and deviation 1, of C channels.
         latent_size: size of the latents of a CT, (f, h, w).
@@ -73,7 +82,7 @@ class XRayToCT(nn.Module):
             self.scale.stretch_(*latent_bounds)
         self.latent_size = tuple(autoencoder.latent_size(grid))
         self.num_timesteps = num_timesteps
-        self.task = Task(described(task or {}), REMEDY)
+        self.task = RadiographTask(task or {})
 
     def condition(self, image: Tensor) -> Condition:
         """What the denoiser is told about radiographs, (B, 1, S, S) in [-1, 1]; it holds for all steps of a chain."""
@@ -115,6 +124,28 @@ class XRayToCT(nn.Module):
     def trained_parameters(self) -> list[Parameter]:
         """What an optimizer is to step: all that is not frozen."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+
+class RadiographTask(Task):
+    """What the weights were trained for; those that tell nothing of ``LATE`` are taken, with a warning.
+
+    Args:
+        task: name to value.
+    """
+
+    def __init__(self, task: Mapping[str, object]) -> None:
+        super().__init__(described(task), REMEDY)
+        self.late = {name: value for name, value in task.items() if name in LATE}
+        self.early = described({name: value for name, value in task.items() if name not in LATE})
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        key, own = f"{prefix}description", self.get_buffer("description")
+        given = state_dict.get(key)
+        if self.late and isinstance(given, Tensor) and bytes(given.tolist()).strip() == self.early.encode():
+            told = ", ".join(f"{name} {_plain(value)}" for name, value in self.late.items())
+            logger.warning("these weights do not tell %s; taken is %s, as configured", " and ".join(self.late), told)
+            state_dict[key] = own
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def described(task: Mapping[str, object]) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from transmodal.errors import InputError
 from transmodal.handlers.records import samples_of
+from transmodal.tensors import plain_on_cpu
 
 __all__ = ["Output", "outputs_of"]
 
@@ -58,13 +59,9 @@ def _output(sample: Mapping[str, Any]) -> Output:
     label, mask = sample.get("label"), sample.get("mask")
     return Output(
         case=case,
-        radiograph=_plain(image),
-        pred=_plain(pred)[:1].float(),
-        affine=_plain(pred.affine),
-        label=None if label is None else _plain(label).float(),
-        mask=None if label is None or mask is None else _plain(mask),
+        radiograph=plain_on_cpu(image),
+        pred=plain_on_cpu(pred)[:1].float(),
+        affine=plain_on_cpu(pred.affine),
+        label=None if label is None else plain_on_cpu(label).float(),
+        mask=None if label is None or mask is None else plain_on_cpu(mask),
     )
-
-
-def _plain(image: Tensor) -> Tensor:
-    return image.detach().as_subclass(Tensor).cpu()

@@ -12,6 +12,7 @@ from monai.transforms import MapTransform
 from torch import Tensor
 
 from transmodal.errors import InputError
+from transmodal.tensors import without_metadata
 from transmodal.transforms import grid_affine
 
 __all__ = ["PlaceOnGridd"]
@@ -56,7 +57,7 @@ class PlaceOnGridd(MapTransform):  # type: ignore[misc]
             affine = self._affine(sample, tuple(volume.shape[1:]))
             meta = volume.meta if isinstance(volume, MetaTensor) else {}
             known = {name: meta[name] for name in KEPT if name in meta}
-            plain = volume.as_tensor() if isinstance(volume, MetaTensor) else volume
+            plain = without_metadata(volume)
             sample[key] = MetaTensor(plain, affine=affine, meta=known)
         return sample
 

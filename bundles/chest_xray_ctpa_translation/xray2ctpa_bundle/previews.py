@@ -113,7 +113,7 @@ class PreviewWriter:
             write_atomically(path, encode)
         except subprocess.CalledProcessError as error:
             reason = error.stderr.decode(errors="replace").strip()
-            logger.warning(f"no {path.name} of {path.parent.name}: ffmpeg says {reason!r}")
+            logger.warning("no %s of %s: ffmpeg says %r", path.name, path.parent.name, reason)
 
 
 def preview_frames(

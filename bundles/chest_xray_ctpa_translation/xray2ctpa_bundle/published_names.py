@@ -30,8 +30,6 @@ AROUND = {
     "init_conv": "stem",
     "final_conv.1": "head",
 }
-ADAPTER = {"linear": "", "lora_down.weight": "down", "lora_up.weight": "up"}
-"""What the published code makes of a linear layer that it adapts, to what such a layer has here."""
 CONSTANTS = {r"(.*\.)?rotary_emb\.freqs": "the angles of rotary positions follow from the width of a head"}
 """Published tensors that this network computes."""
 

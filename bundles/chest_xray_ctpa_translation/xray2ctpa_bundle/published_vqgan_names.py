@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FRESH", "TRAINING_ONLY", "critic_names", "vqgan_names"]
+__all__ = ["FRESH", "TRAINING_ONLY", "vqgan_names"]
 
 RESIDUAL_BLOCK = {"norm1": "norm1", "conv1.conv": "conv1", "norm2": "norm2", "conv2.conv": "conv2"}
 CODEBOOK = {"embeddings": "codes", "N": "uses", "z_avg": "sums"}
@@ -35,16 +35,4 @@ def vqgan_names(num_levels: int = 2) -> dict[str, str]:
         blocks |= {f"{up}.res{number}": f"decoder.levels.{level}.block{number}" for number in (1, 2)}
         for theirs, ours in blocks.items():
             names |= {f"{theirs}.{child}": f"{ours}.{name}" for child, name in RESIDUAL_BLOCK.items()}
-    return names
-
-
-def critic_names(num_layers: int = 3) -> dict[str, str]:
-    """Published names of the modules of a critic to those of ``PatchCritic``.
-
-    Args:
-        num_layers: stages between the first one and the logits.
-    """
-    names = {"model0.0": "initial_conv.conv", f"model{num_layers + 1}.0": "final_conv.conv"}
-    for layer in range(num_layers):
-        names |= {f"model{layer + 1}.0": f"{layer}.conv", f"model{layer + 1}.1": f"{layer}.adn.N"}
     return names

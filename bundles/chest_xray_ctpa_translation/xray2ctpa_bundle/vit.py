@@ -14,7 +14,7 @@ from monai.networks.blocks.selfattention import SABlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_flag
 from xray2ctpa_bundle.conditioning import Condition
 
 __all__ = ["MEAN", "STANDARD_DEVIATION", "BiomedCLIP", "VisionTransformer", "tower_input"]
@@ -160,10 +160,4 @@ def _check(image_size: int, patch_size: int, frozen: bool) -> None:
             wanted="an image_size that patch_size divides",
             remedy="the published tower takes 224 and 16",
         )
-    if not isinstance(frozen, bool):
-        raise InputError(
-            "BiomedCLIP, frozen",
-            found=repr(frozen),
-            wanted="true or false in JSON, True or False on the command line",
-            remedy="write it with a capital letter on the command line",
-        )
+    require_flag("BiomedCLIP, frozen", frozen)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from transmodal.errors import InputError
-from xray2ctpa_bundle.codebook import Codebook, straight_through
+from transmodal.networks.blocks.straight_through import straight_through
+from xray2ctpa_bundle.codebook import Codebook
 from xray2ctpa_bundle.latent_size import latent_size_of
 from xray2ctpa_bundle.same_size import SameConv, SameTransposed, Stride
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from segmentation_bundle.figure import draw_outlines
 from segmentation_bundle.labels import AUTOMATIC
 from segmentation_bundle.scoring import SegmentedCase, segmented_cases
 from transmodal.errors import InputError
-from transmodal.files import write_atomically
+from transmodal.files import write_atomically, write_json
 from transmodal.handlers import SliceView, mid_body_view
 from transmodal.handlers.findings import MODEL, provenance, write_csv
 from transmodal.handlers.records import gathered
@@ -205,10 +204,9 @@ class SegmentationReport:
         }
 
     def _write(self, summary: Mapping[str, Any]) -> None:
-        text = json.dumps(summary, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
         columns = list(self.overlap.measures)
         write_atomically(self.output_dir / "metrics.csv", lambda path: write_csv(path, self._rows, columns))
-        write_atomically(self.output_dir / "summary.json", lambda path: path.write_text(text, encoding="utf-8"))
+        write_json(self.output_dir / "summary.json", summary)
         if self._views:
             figure = self.output_dir / "figure.png"
             write_atomically(
@@ -220,6 +218,6 @@ class SegmentationReport:
         head = f"{self.title}: {len(summary['cases'])} case(s), whole image, mean ± SD"
         logger.info("\n".join([head, table, f"written to {self.output_dir}"]))
         for name, reason in self.left_out.items():
-            logger.info(f"baseline {name!r} is left out: {reason}")
+            logger.info("baseline %r is left out: %s", name, reason)
         for warning in summary["warnings"]:
             logger.warning(warning)

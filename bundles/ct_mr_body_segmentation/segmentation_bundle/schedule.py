@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from transmodal.errors import InputError
+from transmodal.errors import require_integer
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,7 @@ class PolynomialDecay:
     power: float = 0.9
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_epochs, bool) or not isinstance(self.max_epochs, int) or self.max_epochs < 1:
-            raise InputError(
-                "PolynomialDecay, max_epochs",
-                found=repr(self.max_epochs),
-                wanted="an integer of 1 or more",
-                remedy="give a number of epochs",
-            )
+        require_integer("PolynomialDecay, max_epochs", self.max_epochs, 1, "give a number of epochs")
 
     def factor(self, epoch: int) -> float:
         """Factor in an epoch, from 1 down to 0."""

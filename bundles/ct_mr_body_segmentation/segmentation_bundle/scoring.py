@@ -16,6 +16,7 @@ from torch import Tensor
 from transmodal.errors import InputError
 from transmodal.handlers.records import check_grid, gathered, samples_of
 from transmodal.metrics import dice
+from transmodal.tensors import plain_on_cpu
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,10 @@ def _case(sample: Mapping[str, Any], raw: str) -> SegmentedCase:
     return SegmentedCase(
         case=case,
         modality=str(sample.get("modality") or ""),
-        pred=_plain(pred),
-        label=_plain(label),
-        raw=None if image is None else _plain(image),
-        affine=_plain(affine).double(),
+        pred=plain_on_cpu(pred),
+        label=plain_on_cpu(label),
+        raw=None if image is None else plain_on_cpu(image),
+        affine=plain_on_cpu(affine).double(),
     )
 
 
@@ -112,7 +113,3 @@ class BodyDice(Metric):
         if not scores:
             raise NotComputableError("BodyDice has seen no image; is the validation dataset empty?")
         return sum(scores.values()) / len(scores)
-
-
-def _plain(image: Tensor) -> Tensor:
-    return image.detach().as_subclass(Tensor).cpu()

@@ -106,7 +106,9 @@ def _check_not_the_target(made: Path, true: str | None) -> None:
 def _check_record(folder: Path, cases: list[str], wanted: Mapping[str, Any], weights: str | Path | None) -> None:
     record = read_record(folder)
     if record is None:
-        logger.warning(f"{folder} has no {RECORD}, so nothing tells whether its volumes are of this slice net and grid")
+        logger.warning(
+            "%s has no %s, so nothing tells whether its volumes are of this slice net and grid", folder, RECORD
+        )
         return
     differing = [name for name, value in wanted.items() if name in record and not _same(record[name], value)]
     found = [f"{name} {record[name]} instead of {wanted[name]}" for name in differing]

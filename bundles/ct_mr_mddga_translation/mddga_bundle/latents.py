@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
 from monai.transforms import Compose
 from monai.utils import ensure_tuple
 from torch import Tensor
@@ -24,6 +23,7 @@ from transmodal.data import StackedSlices, box_in_body, check_same_grid, with_ai
 from transmodal.errors import InputError
 from transmodal.networks import LatentScale
 from transmodal.stages import identity_of
+from transmodal.tensors import without_metadata
 
 __all__ = ["LatentPairs"]
 
@@ -52,9 +52,10 @@ class LatentPairs(Dataset[dict[str, Tensor | int]]):
         keys: of condition and target in ``data`` and in the items.
         cache_dir: folder for memory-mapped latents, for data that does not fit into memory, and to encode once for many
             trainings; entries are named by files, their time stamps, the weights, the patch and ``cache_key``.
-        cache_key: text that identifies the preprocessing in ``cache_dir``.
+        cache_key: text that identifies the preprocessing; ``cache_dir`` needs it.
     Raises:
-        InputError: if the patch does not fit the latents, a file is unusable, or the two lie on different grids.
+        InputError: if the patch does not fit the latents, a cache has no key, a file is unusable, or the two lie on
+            different grids.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class LatentPairs(Dataset[dict[str, Tensor | int]]):
         self.data, self.transform, self.patch, self.scale = data, transform, tuple(patch), scale
         self.keys = source, target = ensure_tuple(keys)
         encode = _Encoding(transform, autoencoder.eval().to(device), self.patch, device, slab, self.keys)
-        identity = f"{cache_key} {self.patch} {identity_of(autoencoder)}" if cache_dir else ""
+        identity = f"{cache_key} {self.patch} {identity_of(autoencoder)}" if cache_dir and cache_key else ""
         self.volumes = _StackedLatents(
             data,
             encode,
@@ -135,17 +136,16 @@ class _Encoding:
         images, files = ([of[key] for key in self.keys] for of in (sample, record))
         check_same_grid(*images, *map(str, files))
         sample = self.enlarge(sample)
-        body = _plain(sample[self.body]).float()[None]
+        body = without_metadata(sample[self.body]).float()[None]
         pooled = max_pool3d(body, self.autoencoder.downsampling, ceil_mode=True)[0]
-        return {**{key: self._encoded(_plain(sample[key])) for key in self.keys}, f"body_{self.keys[0]}": pooled}
+        return {
+            **{key: self._encoded(without_metadata(sample[key])) for key in self.keys},
+            f"body_{self.keys[0]}": pooled,
+        }
 
     @torch.no_grad()
     def _encoded(self, image: Tensor) -> Tensor:
         return encode_in_slabs(self.autoencoder, image.to(self.device).float()[None], self.slab)[0].float().cpu()
-
-
-def _plain(image: Tensor) -> Tensor:
-    return image.as_tensor() if isinstance(image, MetaTensor) else image
 
 
 def _check_patch(patch: Sequence[int], multiple: int) -> None:

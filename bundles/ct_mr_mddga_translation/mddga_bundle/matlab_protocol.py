@@ -20,7 +20,7 @@ from torch import Tensor
 from transmodal.handlers import StudyProtocol
 from transmodal.handlers.records import CaseRecord
 from transmodal.metrics import Similarity, fault_of, matlab_immse, matlab_psnr, matlab_ssim
-from transmodal.transforms.intensity import IntensityScale, scale_of
+from transmodal.transforms.intensity import IntensityScale, restored_bounds, scale_of
 
 __all__ = ["MatlabProtocol", "VolumeScores", "volume_scores"]
 
@@ -97,8 +97,7 @@ class MatlabProtocol(StudyProtocol[CaseRow]):
     ) -> None:
         super().__init__(output_dir)
         self.similarity = similarity
-        low, high = scale_of(target, intensity).restore(torch.tensor([-1.0, 1.0])).tolist()
-        self.low, self.high = float(low), float(high)
+        self.low, self.high = restored_bounds(scale_of(target, intensity))
 
     def rows(self, record: CaseRecord) -> Iterator[CaseRow]:
         """One row."""

@@ -6,7 +6,7 @@ J. Ho et al., Denoising diffusion probabilistic models, NeurIPS 2020, arXiv:2006
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from transmodal.engines import Draws, seeded_draws
+from transmodal.engines.codebooks import CodebookDiagnostics, use_of_codes
 from transmodal.engines.phases import Batch, Terms, require_weight
-from transmodal.errors import InputError
+from transmodal.errors import require_flag
 
 __all__ = ["AutoencoderObjective", "LatentObjective", "NoiseObjective"]
 
@@ -88,13 +89,11 @@ class LatentObjective(NoiseObjective):
         weight: Callable[[Tensor], Tensor] | None = None,
         draws: Callable[[Batch, int], Draws] = seeded_draws,
     ) -> None:
-        if not isinstance(joint, bool):
-            raise InputError(
-                "LatentObjective, joint",
-                found=repr(joint),
-                wanted="true or false in JSON, True or False on the command line",
-                remedy="write true for a network that takes all latent channels at once, false for one at a time",
-            )
+        require_flag(
+            "LatentObjective, joint",
+            joint,
+            "write true for a network that takes all latent channels at once, false for one at a time",
+        )
         super().__init__(network, diffusion, loss, weight, draws)
         self.joint = joint
 
@@ -106,7 +105,7 @@ class LatentObjective(NoiseObjective):
         return super().terms({**batch, **{key: _channel(batch[key], channels) for key in ("image", "label")}})
 
 
-class AutoencoderObjective:
+class AutoencoderObjective(CodebookDiagnostics):
     """Equation 3 of van den Oord et al.: reconstruct, draw codes to the latents, and latents to their codes.
 
     The codebook is trained by gradient, not by a moving average.
@@ -138,10 +137,6 @@ class AutoencoderObjective:
             "commitment": self.commitment * mse_loss(z, codes.detach()),
         }
 
-    def with_diagnostics(self, output: Mapping[str, float]) -> dict[str, float]:
-        """The trainer's losses and the diagnostics: an ``output_transform`` for ``transmodal.handlers.EpochLosses``."""
-        return {**output, **{f"codebook/{name}": float(value) for name, value in self.diagnostics.items()}}
-
 
 def _channel(latents: Tensor, channels: Tensor) -> Tensor:
     """One channel of each sample, (B, 1, ...), of (B, E, ...) and its numbers (B,)."""
@@ -153,5 +148,4 @@ def _use(codes: Tensor) -> dict[str, Tensor]:
     """How many different vectors there are among (B, E, ...), and the perplexity of their shares."""
     vectors = codes.movedim(1, -1).flatten(end_dim=-2)
     _, counts = torch.unique(vectors, dim=0, return_counts=True)
-    shares = counts / counts.sum()
-    return {"used": shares.new_tensor(len(counts)), "perplexity": (-(shares * shares.log()).sum()).exp()}
+    return use_of_codes(counts)

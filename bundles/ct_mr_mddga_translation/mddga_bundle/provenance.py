@@ -1,4 +1,4 @@
-"""What a result was made with: settings that a training depends on, and a record beside the slice stage's volumes."""
+"""What the slice stage's volumes were made with: a record beside them."""
 
 from __future__ import annotations
 
@@ -11,45 +11,15 @@ from typing import Any
 import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
-from transmodal.files import sha256_of, write_atomically
+from transmodal.files import sha256_of, write_json
+from transmodal.handlers.settings import described
 
-__all__ = ["RECORD", "SlicesRecord", "described", "read_record", "training_settings"]
+__all__ = ["RECORD", "SlicesRecord", "read_record"]
 
 logger = logging.getLogger(__name__)
 
 RECORD = "slices.json"
 """Name of the record, beside the folders of the cases."""
-DIGITS = 16
-"""Of a hash, enough to tell files apart in a message."""
-
-
-def training_settings(frozen: Mapping[str, str | Path] | None = None, **groups: Any) -> dict[str, Any]:
-    """The plain values that :class:`transmodal.handlers.Resume` compares, so that no training resumes as another one.
-
-    Args:
-        frozen: parts of the network to the files of their weights, which the training reads and does not change; each
-            becomes the first digits of the file's hash, or None where there is no file, which loading refuses.
-        groups: values by name, or mappings of such, whose own names do not matter.
-    Returns:
-        All of them at one level, objects told by their class and its plain attributes.
-    """
-    settings: dict[str, Any] = {}
-    for name, value in groups.items():
-        settings.update(described(value) if isinstance(value, Mapping) else {name: described(value)})
-    return settings | {f"{part} weights": _hash(path) for part, path in (frozen or {}).items()}
-
-
-def described(value: Any) -> Any:
-    """Numbers, texts, lists and mappings as they are; an object as text, such as ``L1Noise()``."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): described(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [described(each) for each in value]
-    public = {name: each for name, each in vars(value).items() if not name.startswith("_") and name != "training"}
-    plain = (f"{name}={each!r}" for name, each in public.items() if isinstance(each, bool | int | float | str | list))
-    return f"{type(value).__name__}({', '.join(plain)})"
 
 
 class SlicesRecord:
@@ -85,14 +55,13 @@ class SlicesRecord:
         if {**before, "cases": None} == {**self.made_with, "cases": None}:
             self.cases = set(before.get("cases", []))
         else:
-            logger.warning(f"{self.path.parent} holds volumes of other weights or settings; they are made anew")
+            logger.warning("%s holds volumes of other weights or settings; they are made anew", self.path.parent)
             self.path.unlink(missing_ok=True)
 
     def _write(self, engine: Engine) -> None:
         if idist.get_rank() == 0:
             cases = sorted(self.cases | {str(record["case"]) for record in self.data})
-            text = json.dumps({**self.made_with, "cases": cases}, indent=2) + "\n"
-            write_atomically(self.path, lambda path: path.write_text(text, encoding="utf-8"))
+            write_json(self.path, {**self.made_with, "cases": cases})
 
 
 def read_record(folder: str | Path) -> dict[str, Any] | None:
@@ -103,7 +72,3 @@ def read_record(folder: str | Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
-
-
-def _hash(path: str | Path) -> str | None:
-    return sha256_of(path)[:DIGITS] if Path(path).is_file() else None

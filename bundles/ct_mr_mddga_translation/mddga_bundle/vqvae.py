@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from mddga_bundle.padding import cropped_to
 from transmodal.errors import InputError
+from transmodal.networks.blocks.straight_through import straight_through
 
 
 class VQVAE(nn.Module):
@@ -199,11 +200,6 @@ class Codebook(nn.Module):
     def extra_repr(self) -> str:
         """The number of codes and of their numbers, for the printed network."""
         return f"{self.weight.shape[0]}, {self.weight.shape[1]}"
-
-
-def straight_through(z: Tensor, codes: Tensor) -> Tensor:
-    """The values of ``codes`` with a gradient to ``z`` as if those were its own."""
-    return z + (codes - z).detach()
 
 
 def padded(image: Tensor, multiple: int) -> Tensor:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from transmodal.data import MODALITIES, find_cases, is_dicom_folder, select_cases
-from transmodal.data.layout import LABELS, Case, case_files, extension, visible
+from transmodal.data.layout import LABELS, Case, case_files, extension
 from transmodal.data.sections import find_list
 from transmodal.errors import InputError
+from transmodal.files import visible
 from transmodal.modality import CLASSES
 
 __all__ = ["NEITHER", "image_records", "select_images"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -10,14 +11,14 @@ from typing import Any
 
 import ignite.distributed as idist
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 
 from modality_bundle.figure import draw
-from modality_bundle.findings import Finding, findings_of, write_json, write_table
+from modality_bundle.findings import Finding, findings_of, write_table
 from transmodal.errors import InputError
-from transmodal.files import write_atomically
+from transmodal.files import write_atomically, write_json
+from transmodal.handlers import Collecting, by_case
 from transmodal.handlers.findings import provenance
-from transmodal.handlers.records import gathered
 from transmodal.metrics import area_under_curve, bootstrap_interval, classification_scores
 from transmodal.modality import CLASSES
 
@@ -25,33 +26,29 @@ __all__ = ["ClassificationReport", "VerdictWriter"]
 
 logger = logging.getLogger(__name__)
 
+Findings = dict[tuple[str, str], Finding]
 
-class _Collector:
+
+class _Collector(Collecting[Findings]):
     """Collects the findings of a run; when it is complete, rank 0 has those of all processes, in order."""
 
     def __init__(self, output_dir: str | Path) -> None:
         self.output_dir = Path(output_dir)
-        self._findings: list[Finding] = []
+        super().__init__()
 
-    def attach(self, engine: Engine) -> None:
-        """Collect in each iteration, write when the run is complete."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
-
-    def _start(self, engine: Engine) -> None:
-        self._findings = []
+    def _nothing(self) -> Findings:
+        return {}
 
     def _collect(self, engine: Engine) -> None:
-        self._findings += findings_of(engine)
+        self._findings |= {finding.key: finding for finding in findings_of(engine)}
 
-    def _finish(self, engine: Engine) -> None:
-        of_all = {finding.key: finding for share in gathered(self._findings) for finding in share}
+    def _finish(self, engine: Engine, shares: Sequence[Findings]) -> None:
         if idist.get_rank() == 0:
-            self._write([of_all[key] for key in sorted(of_all)])
+            self._write(list(by_case(shares).values()))
 
+    @abstractmethod
     def _write(self, findings: Sequence[Finding]) -> None:
-        raise NotImplementedError
+        """Write what a run has found, in the order of cases."""
 
 
 class VerdictWriter(_Collector):
@@ -64,13 +61,11 @@ class VerdictWriter(_Collector):
     def _write(self, findings: Sequence[Finding]) -> None:
         for case, images in groupby(findings, key=lambda finding: finding.case):
             content = {"case": case, "images": {finding.name: finding.told() for finding in images}}
-            write_atomically(
-                self.output_dir / case / "modality.json", lambda path, content=content: write_json(path, content)
-            )
+            write_json(self.output_dir / case / "modality.json", content)
         rows = [finding.row() for finding in findings]
         write_atomically(self.output_dir / "modality.csv", lambda path: write_table(path, rows))
         for finding in findings:
-            logger.info(f"{finding.case}, {finding.name}: {finding.verdict}")
+            logger.info("%s, %s: %s", finding.case, finding.name, finding.verdict)
 
 
 class ClassificationReport(_Collector):
@@ -110,12 +105,12 @@ class ClassificationReport(_Collector):
             "provenance": provenance(self.weights),
         }
         write_atomically(self.output_dir / "metrics.csv", lambda path: write_table(path, rows))
-        write_atomically(self.output_dir / "summary.json", lambda path: write_json(path, summary))
+        write_json(self.output_dir / "summary.json", summary)
         write_atomically(self.output_dir / "figure.png", lambda path: draw(findings, path, self.title))
         for name in ("files", "pictures"):
             for who, scores in summary[name].items():
-                logger.info(f"{name}, {who}: {in_words(scores)}")
-        logger.info(f"written to {self.output_dir}")
+                logger.info("%s, %s: %s", name, who, in_words(scores))
+        logger.info("written to %s", self.output_dir)
 
 
 def truth_of(finding: Finding) -> str:

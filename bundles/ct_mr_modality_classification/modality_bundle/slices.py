@@ -19,6 +19,7 @@ from modality_bundle.records import NEITHER
 from transmodal.errors import InputError
 from transmodal.modality import CLASSES, as_seen, evenly_spaced
 from transmodal.modality.view import INFORMATIVE
+from transmodal.tensors import without_metadata
 
 __all__ = ["RandomSlices", "slices_of"]
 
@@ -99,7 +100,7 @@ def slices_of(volume: Tensor, counts: Sequence[int], side: int) -> list[Tensor]:
         side: pixels of the longer side at most.
     """
     spacing = volume.affine.double()[:3, :3].norm(dim=0).tolist() if isinstance(volume, MetaTensor) else [1.0] * 3
-    values = (volume.as_tensor() if isinstance(volume, MetaTensor) else volume)[0].float()
+    values = without_metadata(volume)[0].float()
     if float(values.abs().max()) > 30_000:
         values = values * (30_000 / float(values.abs().max()))
     kept: list[Tensor] = []

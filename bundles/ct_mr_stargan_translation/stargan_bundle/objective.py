@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from transmodal.engines.draws import CRITICS, Draws, seeded_draws
-from transmodal.engines.phases import Batch, Terms, require_positive_integer, require_weight
-from transmodal.errors import InputError
+from transmodal.engines.phases import Batch, Terms, require_weight
+from transmodal.errors import InputError, require_flag, require_integer
 
 AIR = -1.0
 """What an image holds where there is no body."""
@@ -57,17 +57,15 @@ class StarGANObjective:
         body_only: bool = False,
         draws: Callable[[Batch, int], Draws] = seeded_draws,
     ) -> None:
-        require_positive_integer("StarGANObjective, num_domains", num_domains)
+        require_integer("StarGANObjective, num_domains", num_domains)
         weights = {"cls_weight": cls_weight, "rec_weight": rec_weight, "gp_weight": gp_weight}
         for name, weight in weights.items():
             require_weight(f"StarGANObjective, {name}", weight)
-        if not isinstance(body_only, bool):
-            raise InputError(
-                "StarGANObjective, body_only",
-                found=repr(body_only),
-                wanted="true or false in JSON, True or False on the command line",
-                remedy="write --body_only True or --body_only False, with a capital letter",
-            )
+        require_flag(
+            "StarGANObjective, body_only",
+            body_only,
+            "write --body_only True or --body_only False, with a capital letter",
+        )
         self.generator, self.critic, self.num_domains = generator, critic, num_domains
         self.cls_weight, self.rec_weight, self.gp_weight = weights.values()
         self.body_only, self.draws = body_only, draws

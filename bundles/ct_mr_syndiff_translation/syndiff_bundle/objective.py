@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from transmodal.engines.draws import CRITICS, GENERATORS, Draws, seeded_draws
-from transmodal.engines.phases import Batch, Terms, require_positive_integer, require_weight
+from transmodal.engines.phases import Batch, Terms, require_weight
+from transmodal.errors import require_integer
 from transmodal.losses import LazyR1, SoftplusLoss
 from transmodal.schedulers import DDGANScheduler
 
@@ -86,7 +87,7 @@ class SynDiffObjective:
     ) -> None:
         for name, weight in (("l1_weight", l1_weight), ("cycle_weight", cycle_weight), ("r1_gamma", r1_gamma)):
             require_weight(f"SynDiffObjective, {name}", weight)
-        require_positive_integer("SynDiffObjective, r1_interval", r1_interval)
+        require_integer("SynDiffObjective, r1_interval", r1_interval)
         self.contrasts = (first, second)
         self.scheduler, self.latent_dim = scheduler, latent_dim
         self.l1_weight, self.cycle_weight = l1_weight, cycle_weight

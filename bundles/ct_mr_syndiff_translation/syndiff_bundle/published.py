@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,6 @@ from transmodal.errors import InputError
 from transmodal.published import (
     LAYER,
     TRANSPOSED,
-    NCSNppLayout,
     ncsnpp_in_words,
     ncsnpp_layout,
     ncsnpp_modules,
@@ -25,7 +24,7 @@ from transmodal.published import (
     time_discriminator_names,
 )
 
-__all__ = ["as_trained", "ncsnpp_key_map", "ncsnpp_names", "read", "recognise", "time_discriminator_names"]
+__all__ = ["as_trained", "read", "recognise", "time_discriminator_names"]
 
 STEMS = (("stem", LAYER),)
 REFUSED = {
@@ -100,22 +99,6 @@ def recognise(state: Mapping[str, Tensor], where: str | Path) -> Published:
     }
     title = f"NCSN++ of {ncsnpp_in_words(settings)}"
     return Published(title, definition, key_map, settings={"latent_dim": settings["latent_dim"]})
-
-
-def ncsnpp_key_map(attention: Sequence[bool], num_res_blocks: int = 2, mapping_layers: int = 3) -> KeyMap:
-    """From the keys of a published NCSN++ to those of our ``NCSNpp``; arguments as for :func:`ncsnpp_names`."""
-    return KeyMap(ncsnpp_names(attention, num_res_blocks, mapping_layers), transposed=TRANSPOSED)
-
-
-def ncsnpp_names(attention: Sequence[bool], num_res_blocks: int = 2, mapping_layers: int = 3) -> dict[str, str]:
-    """Published names of the modules of NCSN++ to those of ``NCSNpp``.
-
-    Args:
-        attention: for each level, the finest first, whether it attends.
-        num_res_blocks: residual blocks of a level on the way down; there is one more on the way up.
-        mapping_layers: hidden layers of the mapping of the latent.
-    """
-    return NCSNppLayout(STEMS, attention, num_res_blocks, mapping_layers).names()
 
 
 def _refusal(where: str | Path, found: str) -> InputError:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from transmodal.errors import InputError
 from transmodal.files import write_atomically
 
-__all__ = ["as_they_are", "cached_arrays"]
+__all__ = ["cache_folder", "cached_arrays", "fingerprint"]
 
 
 def cached_arrays(
@@ -37,7 +38,37 @@ def cached_arrays(
     return [np.load(file, mmap_mode="r") for file in files]
 
 
-def as_they_are(paths: Iterable[str | Path]) -> str:
-    """Text that changes with the place of any of these files or folders, and when one is written again."""
-    files = [Path(path) for path in paths]
-    return " ".join(f"{file.resolve()} {file.stat().st_mtime_ns}" for file in files)
+def cache_folder(cache_dir: str | Path | None, cache_key: str) -> Path | None:
+    """The folder of a cache, or None without one.
+
+    What a transform does cannot be read off it, so its user has to name the preprocessing: volumes of one would
+    otherwise be taken for those of another.
+
+    Args:
+        cache_dir: folder of the cache, or None.
+        cache_key: text that identifies the preprocessing.
+    Raises:
+        InputError: if there is a folder and no text.
+    """
+    if not cache_dir:
+        return None
+    if not cache_key:
+        raise InputError(
+            f"cache_dir {cache_dir}",
+            found="no cache_key beside it",
+            wanted="a text that names the preprocessing, so that another one is never taken for it",
+            remedy="give cache_key a name or the values that the preprocessing depends on, or leave cache_dir out",
+        )
+    return Path(cache_dir)
+
+
+def fingerprint(paths: Iterable[str | Path]) -> str:
+    """Text that changes with the place of any of these files or folders, and when one of them is written again.
+
+    Of a folder every file below it counts: overwriting one leaves the time stamp of the folder as it was.
+    """
+    found = []
+    for path in (Path(path).resolve() for path in paths):
+        below = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        found += [f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in below]
+    return " ".join(found)

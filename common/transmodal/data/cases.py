@@ -22,11 +22,11 @@ from transmodal.data.layout import (
     extension,
     is_latent,
     is_lone_dicom,
-    visible,
 )
 from transmodal.data.sections import LIST_NAME, find_list, read_sections
 from transmodal.dicom import is_dicom_folder
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 __all__ = ["discover_cases", "find_cases"]
 

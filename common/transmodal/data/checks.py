@@ -5,11 +5,9 @@ Every check is a pure function that returns nothing or raises :class:`~transmoda
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import torch
 from monai.data.meta_tensor import MetaTensor
@@ -19,16 +17,20 @@ from PIL import Image
 from pydicom.misc import is_dicom
 from torch import Tensor
 
+from transmodal.data.headers import Header, read_header
 from transmodal.data.layout import LABELS, PICTURES, RADIOGRAPH, VOLUMES, extension, is_lone_dicom
 from transmodal.dicom import check_dicom_folder
 from transmodal.dicom.radiograph import check_radiograph_file
 from transmodal.errors import InputError
+from transmodal.tensors import without_metadata
 
 __all__ = ["check_image", "check_path", "check_same_grid"]
 
 GREY_MODES = ("1", "L", "I", "F", "I;16", "I;16B", "I;16L")
 SMALLEST = 8
 SHEAR = 5e-3
+AGREE = 1e-3
+"""Part of a voxel's size by which two statements of it may differ."""
 GRID = 0.1
 ORIGINAL = "start from the original DICOM or NIfTI file"
 
@@ -42,8 +44,10 @@ def check_path(path: str | Path, modality: str | None = None, series: bool = Fal
         series: let a NIfTI file hold several volumes.
     Raises:
         InputError: if it is missing, empty, of an unknown or a wrong format, a colour or palette picture, a series of
-            volumes, or a folder that :func:`~transmodal.dicom.check_dicom_folder` refuses, or for X-rays
-            :func:`~transmodal.dicom.radiograph.check_radiograph_file`.
+            volumes, no image by :func:`~transmodal.data.headers.read_header`, a NIfTI file with a broken or sheared
+            affine or one that its ``pixdim`` contradicts, a folder that
+            :func:`~transmodal.dicom.check_dicom_folder` refuses, or a radiograph that
+            :func:`~transmodal.dicom.radiograph.check_radiograph_file` does.
     """
     path = Path(path)
     if not path.exists():
@@ -64,28 +68,19 @@ def check_path(path: str | Path, modality: str | None = None, series: bool = Fal
             wanted=f"one of {' '.join((*VOLUMES, *PICTURES))}, or a folder of DICOM files",
             remedy="convert the image, or put DICOM files into a folder of their own",
         )
-    try:
-        HEADERS[suffix](path, series)
-    except InputError:
-        raise
-    except Exception as error:  # each reader has its own kinds of failure; all of them mean the same here
-        raise InputError(
-            path,
-            found=f"no {suffix} image ({str(error).strip() or type(error).__name__})",
-            wanted=f"a complete {suffix} file",
-            remedy="copy or convert the file again; it may be truncated or have a wrong name",
-        ) from error
+    if not path.is_file():
+        raise InputError(path, found="neither a file nor a folder", wanted="an image", remedy="copy it into a file")
+    header = read_header(path)
+    if suffix in PICTURES:
+        _check_picture(path)
+    if header.affine is not None:
+        channels = int(np.prod(header.sizes[3:]))
+        if channels != 1 and not series:
+            raise _not_one_channel(path, channels, header.sizes[:3])
+        _check_stored(header, header.affine, path)
 
 
-def _check_nifti(path: Path, series: bool) -> None:
-    image: Any = nibabel.load(path)
-    shape = tuple(image.shape)
-    channels = int(np.prod(shape[3:]))
-    if channels != 1 and not series:
-        raise _not_one_channel(path, channels, shape[:3])
-
-
-def _check_picture(path: Path, series: bool) -> None:
+def _check_picture(path: Path) -> None:
     with Image.open(path) as image:
         if image.mode not in GREY_MODES:
             raise InputError(
@@ -96,21 +91,20 @@ def _check_picture(path: Path, series: bool) -> None:
             )
 
 
-def _check_magic(magic: bytes) -> Callable[[Path, bool], None]:
-    def check(path: Path, series: bool) -> None:
-        with path.open("rb") as file:
-            if magic not in file.read(4096):
-                raise ValueError(f"its header lacks {magic.decode()!r}")
-
-    return check
-
-
-HEADERS: dict[str, Callable[[Path, bool], None]] = {
-    **dict.fromkeys((".nii.gz", ".nii"), _check_nifti),
-    **dict.fromkeys(PICTURES, _check_picture),
-    ".mha": _check_magic(b"ElementDataFile"),
-    ".nrrd": _check_magic(b"NRRD"),
-}
+def _check_stored(header: Header, affine: NDArray[Any], path: Path) -> None:
+    """Refuse a NIfTI file that says two things of its geometry: readers differ in which of them they take."""
+    axes = min(len(header.sizes), 3)
+    _check_affine(affine, axes, path)
+    spacing, told = np.linalg.norm(affine[:3, :axes], axis=0), np.array(header.spacing[:axes])
+    if (np.abs(spacing - told) > AGREE * spacing).any():
+        raise InputError(
+            path,
+            found=f"a header that contradicts itself: voxels of {_times(spacing)} mm by its affine (sform), "
+            f"of {_times(told)} mm by its pixdim",
+            wanted="one geometry",
+            remedy="see which is right and write it again: if the affine, by nibabel.save(nibabel.Nifti1Image("
+            "image.dataobj, image.affine), PATH); if pixdim and qform, by fslorient -copyqform2sform PATH",
+        )
 
 
 def check_image(image: Tensor, modality: str, where: str | Path) -> None:
@@ -137,7 +131,7 @@ def check_image(image: Tensor, modality: str, where: str | Path) -> None:
         )
     if isinstance(image, MetaTensor):
         _check_affine(_affine(image), len(spatial), where)
-    values = image.as_tensor() if isinstance(image, MetaTensor) else image
+    values = without_metadata(image)
     low, high = (float(bound) for bound in torch.aminmax(values))
     if not np.isfinite([low, high]).all():
         broken = int((~torch.isfinite(values)).sum())

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 from torch import Tensor
+
+from transmodal.data.neighbours import steps_inside
+from transmodal.tensors import without_metadata
 
 __all__ = ["NEAR", "appearance", "distances", "views"]
 
@@ -57,7 +58,7 @@ def distances(seen: Sequence[Array], cases: Sequence[str], ct: Sequence[Array], 
 
 
 def _sampled(image: Tensor) -> Array:
-    values = image.as_tensor() if isinstance(image, MetaTensor) else image
+    values = without_metadata(image)
     volume = values if values.ndim == 3 else values.reshape(*values.shape[:2], -1)
     depth, step = volume.shape[-1], max(1, max(volume.shape[:2]) // PIXELS)
     chosen = np.unique(np.linspace(0, depth - 1, min(depth, SLICES)).round().astype(np.int64))
@@ -69,16 +70,10 @@ def _appearance(values: Array) -> Array:
     unit = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
     inside = unit > DARKEST
     within = unit[inside] if inside.any() else np.zeros(1)
-    steps: list[Any] = [np.abs(np.diff(unit, axis=axis))[_both(inside, axis)] for axis in (0, 1)]
-    edges = np.concatenate(steps) if sum(map(len, steps)) else np.zeros(1)
+    steps = steps_inside(unit, inside, axes=(0, 1))
+    edges = steps if len(steps) else np.zeros(1)
     shares = np.sort(np.histogram(within, BINS, (0, 1))[0] / within.size)[::-1]
     peaks = [shares[:4].sum(), shares[:12].sum(), inside.mean()]
     return np.concatenate(
         [np.quantile(within, np.arange(1, 10) / 10), 3 * np.quantile(edges, [0.25, 0.5, 0.75, 0.9]), peaks]
     )
-
-
-def _both(inside: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
-    """Where a pixel and its next neighbour along an axis both lie inside."""
-    count = inside.shape[axis]
-    return inside.take(range(count - 1), axis) & inside.take(range(1, count), axis)

@@ -21,10 +21,11 @@ from scipy.stats import binom
 from transmodal.data.checks import check_path
 from transmodal.data.domain_files import ANYWAY, FEWEST, contents_of, wrong_files
 from transmodal.data.layout import LABELS, MAGNETIC
-from transmodal.errors import InputError
+from transmodal.data.neighbours import steps_inside
+from transmodal.errors import InputError, require_flag
 from transmodal.files import sha256_of, visible
 
-__all__ = ["check_domains", "separability"]
+__all__ = ["check_domains", "nearness", "separability"]
 
 logger = logging.getLogger(__name__)
 Volume = tuple[NDArray[Any], NDArray[Any]]
@@ -63,10 +64,7 @@ def check_domains(
     Raises:
         InputError: naming the files or the domains, and what was measured.
     """
-    if not isinstance(anyway, bool):
-        raise InputError(
-            "check_domains, anyway", found=repr(anyway), wanted="true or false", remedy="write True or False"
-        )
+    require_flag("check_domains, anyway", anyway)
     files = {
         modality: {
             str(record.get("case", number)): _paths(record[key])
@@ -79,7 +77,7 @@ def check_domains(
     for fault in _faults(files, volumes or {}, read_at_most, classifier):
         if not anyway:
             raise fault
-        logger.warning(f"going on anyway: {fault}")
+        logger.warning("going on anyway: %s", fault)
 
 
 def _faults(
@@ -150,10 +148,12 @@ class _Described:
 def _alike(first: str, second: str, ours: _Described, theirs: _Described) -> Iterator[InputError]:
     fewest = min(len(ours.features), len(theirs.features))
     if fewest < FEWEST:
-        logger.warning(f"domains {first} and {second} are not compared: fewer than {FEWEST} volumes in one of them")
+        logger.warning(
+            "domains %s and %s are not compared: fewer than %s volumes in one of them", first, second, FEWEST
+        )
         return
-    nearness = _nearness(ours.features, ours.cases, theirs.features, theirs.cases)
-    accuracy, threshold = _accuracy(nearness), _threshold(2 * fewest)
+    found = nearness(ours.features, ours.cases, theirs.features, theirs.cases)
+    accuracy, threshold = separability(found), _threshold(2 * fewest)
     told = f"{accuracy:.0%} of their volumes are assigned correctly (chance is 50%, {threshold:.0%} are wanted)"
     if accuracy < threshold:
         yield InputError(
@@ -164,13 +164,13 @@ def _alike(first: str, second: str, ours: _Described, theirs: _Described) -> Ite
             f"for domains this alike, {ANYWAY}",
         )
         return
-    logger.info(f"domains {first} and {second}: {told}")
-    for name, other, described, ratios in ((first, second, ours, nearness[0]), (second, first, theirs, nearness[1])):
+    logger.info("domains %s and %s: %s", first, second, told)
+    for name, other, described, ratios in ((first, second, ours, found[0]), (second, first, theirs, found[1])):
         yield from _strangers(name, other, described, ratios)
 
 
-def _strangers(name: str, other: str, domain: _Described, nearness: NDArray[np.float64]) -> Iterator[InputError]:
-    strange = [path for path, ratio in zip(domain.paths, nearness, strict=True) if ratio < CLEARLY]
+def _strangers(name: str, other: str, domain: _Described, ratios: NDArray[np.float64]) -> Iterator[InputError]:
+    strange = [path for path, ratio in zip(domain.paths, ratios, strict=True) if ratio < CLEARLY]
     if len(strange) >= STRANGERS:
         yield InputError(
             f"domain {name} ({len(domain.paths)} volumes)",
@@ -180,21 +180,6 @@ def _strangers(name: str, other: str, domain: _Described, nearness: NDArray[np.f
         )
 
 
-def separability(
-    ours: NDArray[np.float64], our_cases: Sequence[str], theirs: NDArray[np.float64], their_cases: Sequence[str]
-) -> float:
-    """How often a volume is assigned to its own of two domains by the nearest mean of the other cases' volumes.
-
-    Args:
-        ours, theirs: features of the volumes of each domain, (N, F) and (M, F).
-        our_cases, their_cases: the case of each volume; a case is left out of both means when its volumes are assigned.
-    Returns:
-        The mean of both domains' shares of correctly assigned volumes, from 0 to 1; 0.5 is chance. Each feature counts
-        in units of its standard deviation within the domains.
-    """
-    return _accuracy(_nearness(ours, our_cases, theirs, their_cases))
-
-
 Nearness = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Of each volume of two domains its squared distance to the other domain's mean over that to its own; NaN if unknown.
 
@@ -202,13 +187,25 @@ Below 1 it is nearer to the other.
 """
 
 
-def _accuracy(nearness: Nearness) -> float:
-    return float(np.mean([(ratios >= 1).mean() for ratios in nearness]))
+def separability(found: Nearness) -> float:
+    """How often a volume is assigned to its own of two domains by the nearest mean of the other cases' volumes.
+
+    Returns:
+        The mean of both domains' shares of correctly assigned volumes, from 0 to 1; 0.5 is chance.
+    """
+    return float(np.mean([(ratios >= 1).mean() for ratios in found]))
 
 
-def _nearness(
+def nearness(
     ours: NDArray[np.float64], our_cases: Sequence[str], theirs: NDArray[np.float64], their_cases: Sequence[str]
 ) -> Nearness:
+    """How near each volume is to the means of both domains.
+
+    Args:
+        ours, theirs: features of the volumes of each domain, (N, F) and (M, F). Each counts in units of its standard
+            deviation within the domains.
+        our_cases, their_cases: the case of each volume; a case is left out of both means when its volumes are assigned.
+    """
     features, domain = np.concatenate([ours, theirs]), np.repeat([0, 1], [len(ours), len(theirs)])
     cases = np.array([*our_cases, *their_cases])
     ratios = np.full(len(cases), np.nan)
@@ -236,15 +233,8 @@ def _features(image: NDArray[Any], body: NDArray[Any]) -> NDArray[np.float64]:
     slices = shown[_spread(len(shown), SLICES)] if len(shown) else np.arange(min(len(body), SLICES))
     values = np.asarray(image[slices, 0], dtype=np.float64)
     inside = np.asarray(body[slices]) > 0 if len(shown) else np.ones_like(values, dtype=bool)
-    steps = [np.abs(np.diff(values, axis=axis))[_both(inside, axis)] for axis in (1, 2)]
     deciles = np.quantile(values[inside], np.arange(1, 10) / 10)
-    return np.append(deciles, np.concatenate([*steps, [0.0]]).mean())
-
-
-def _both(inside: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
-    """Where a pixel and its next neighbour along an axis both lie inside."""
-    count = inside.shape[axis]
-    return inside.take(range(count - 1), axis) & inside.take(range(1, count), axis)
+    return np.append(deciles, np.append(steps_inside(values, inside, axes=(1, 2)), 0.0).mean())
 
 
 def _spread(count: int, at_most: int) -> NDArray[np.int64]:

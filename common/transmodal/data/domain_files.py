@@ -111,7 +111,7 @@ def _voted_out(name: str, files: Sequence[Content]) -> Iterator[InputError]:
 
 def _disguised(name: str, files: Sequence[Content], ct: Sequence[Content]) -> Iterator[InputError]:
     if len(ct) < FEWEST:
-        logger.warning(f"the files of {name} are not compared with CT: fewer than {FEWEST} CTs in Hounsfield units")
+        logger.warning("the files of %s are not compared with CT: fewer than %s CTs in Hounsfield units", name, FEWEST)
         return
     away = distances(
         [file.looks for file in files], [file.case for file in files], [c.looks for c in ct], [c.case for c in ct]
@@ -119,7 +119,7 @@ def _disguised(name: str, files: Sequence[Content], ct: Sequence[Content]) -> It
     near = [file for file, distance in zip(files, away, strict=True) if distance < NEAR]
     wrong = [file.path for file in near if file.vote != "mr"]
     if wrong and len(wrong) < max(SEVERAL, LEAST_SHARE * len(files)):
-        logger.warning(f"look whether these images of {name} are CT: {wrong[0]}{_named(wrong)}")
+        logger.warning("look whether these images of %s are CT: %s%s", name, wrong[0], _named(wrong))
     elif wrong:
         yield InputError(
             wrong[0],

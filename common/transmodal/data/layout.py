@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transmodal.files import visible
-
 __all__ = [
     "ALIASES",
     "KINDS",
@@ -13,6 +11,7 @@ __all__ = [
     "LATENT",
     "MAGNETIC",
     "MODALITIES",
+    "MODALITY_OF",
     "PICTURES",
     "RADIOGRAPH",
     "SECTIONS",
@@ -22,7 +21,6 @@ __all__ = [
     "extension",
     "is_latent",
     "is_lone_dicom",
-    "visible",
 ]
 
 Case = dict[str, str]
@@ -35,6 +33,9 @@ MAGNETIC = ("mr", "t1", "t1ce", "t2", "flair", "dwi")
 """MR, unspecified or of a known contrast."""
 
 MODALITIES = ("ct", *MAGNETIC, "xray", *LABELS)
+
+MODALITY_OF = {"ct": "ct", **dict.fromkeys(MAGNETIC, "mr")}
+"""CT or MR, as DICOM tells them apart, for each name that is one of them."""
 
 LATENT = "latent"
 """Latents of a CT in ``<case>/latent.npy``: no image that a reader of images could read, but a file of a case."""

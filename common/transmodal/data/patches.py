@@ -35,7 +35,7 @@ class VolumePatches(Dataset[dict[str, Tensor | int]]):
         key: the image's key in ``data`` and in the items.
         cache_dir, cache_key: as for :class:`~transmodal.data.VolumeSlices`.
     Raises:
-        InputError: if a file is unusable, or there is none.
+        InputError: if a cache has no key, a file is unusable, or there is none.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class VolumePatches(Dataset[dict[str, Tensor | int]]):
             axis=0,
             min_body_fraction=0.0,
             cache_dir=cache_dir,
-            cache_key=f"{cache_key} {self.patch}",
+            cache_key=f"{cache_key} {self.patch}" if cache_key else "",
         ).volumes
 
     def __len__(self) -> int:

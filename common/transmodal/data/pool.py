@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_integer
 
 
 class ImagePool:
@@ -28,13 +28,7 @@ class ImagePool:
     per_rank = True
 
     def __init__(self, size: int = 50, seed: int = 0) -> None:
-        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-            raise InputError(
-                "ImagePool, size",
-                found=repr(size),
-                wanted="an integer of 0 or more",
-                remedy="give the number of images to hold, 0 for no history",
-            )
+        require_integer("ImagePool, size", size, 0, "give the number of images to hold, 0 for no history")
         self.size = size
         self.images: list[Tensor] = []
         self._random = random.Random(seed)

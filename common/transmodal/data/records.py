@@ -51,7 +51,8 @@ def as_records(
             incomplete.append(f"{_folder(case)} (has {' '.join(case_files(case))}; lacks {' '.join(required)})")
             continue
         present: Record = {key: _paths(case, wanted) for key, wanted in used.items() if not lacking[key]}
-        if any(key in present for key in ("image", "label") if key in used) or not {"image", "label"} & used.keys():
+        images = {"image", "label"} & used.keys()
+        if images & present.keys() or not images:
             records.append({"case": case["case"], **present})
     if incomplete and not skip_incomplete:
         raise InputError(

@@ -8,11 +8,12 @@ from collections import defaultdict
 from pathlib import Path
 
 from transmodal.data.cases import find_cases
-from transmodal.data.layout import ALIASES, KINDS, RADIOGRAPH, SECTIONS, Case, extension, is_lone_dicom, visible
+from transmodal.data.layout import ALIASES, KINDS, RADIOGRAPH, SECTIONS, Case, extension, is_lone_dicom
 from transmodal.data.sections import find_list, read_sections
 from transmodal.dicom import is_dicom_folder
 from transmodal.dicom.radiograph import frontal_file
 from transmodal.errors import InputError
+from transmodal.files import visible
 
 __all__ = ["select_cases"]
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
 from monai.transforms import Compose
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
@@ -18,8 +16,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from transmodal.data.array_cache import as_they_are, cached_arrays
+from transmodal.data.array_cache import cache_folder, cached_arrays, fingerprint
 from transmodal.errors import InputError
+from transmodal.tensors import without_metadata
 
 __all__ = ["Sample", "VolumeSlices", "augmented"]
 
@@ -45,15 +44,15 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
             are of several planes; the volumes are kept once all the same.
         min_body_fraction: smallest fraction of body pixels in a slice that is kept.
         cache_dir: folder for memory-mapped volumes, for data that does not fit into memory; entries are named by the
-            files, their time stamps and the preprocessing, so a change of any makes a new one. Without it, memory is
-            used.
-        cache_key: text that identifies the preprocessing in ``cache_dir``.
+            files, their sizes and time stamps, and by ``cache_key``, so a change of any makes a new one. Without it,
+            memory is used.
+        cache_key: text that identifies the preprocessing; ``cache_dir`` needs it.
     Raises:
-        InputError: if an axis is none, a file is unusable, or no slice has enough body.
+        InputError: if an axis is none, a cache has no key, a file is unusable, or no slice has enough body.
 
     ``volumes`` holds what was read, each an image (slices, C, H, W) and its body (slices, H, W) along the first axis;
-    ``spacings`` the spacing in mm between the slices, rows and columns of each; ``index`` the volume, axis and position
-    of each item.
+    ``affines`` where each lies, (4, 4) from its voxels along slices, rows and columns to mm to the right, anterior and
+    superior; ``index`` the volume, axis and position of each item.
     """
 
     verb = "reading"
@@ -72,11 +71,11 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         self.key, self.modality, self.transform = key, modality, transform
         self.axes = _checked_axes(axis)
         self.axis = self.axes[0]
-        self.cache_dir, self.cache_key = Path(cache_dir) if cache_dir else None, cache_key
+        self.cache_dir, self.cache_key = cache_folder(cache_dir, cache_key), cache_key
         records = [record for record in data if record.get(key)]
         read = [self._volume(record) for record in tqdm(records, desc=f"{self.verb} {modality or key}", disable=None)]
         self.volumes = [(image, body) for image, body, _ in read]
-        self.spacings = [spacing for *_, spacing in read]
+        self.affines = [affine for *_, affine in read]
         self.index = [
             (number, across, position)
             for number, (_, body) in enumerate(self.volumes)
@@ -111,14 +110,14 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
         return np.moveaxis(np.moveaxis(array, 0, self.axis + channels), axis + channels, 0)
 
     def _volume(self, record: Mapping[str, Any]) -> Arrays:
-        """Image (slices, C, H, W), body (slices, H, W) and spacing (3,), from the cache where it holds them."""
+        """Image (slices, C, H, W), body (slices, H, W) and affine (4, 4), from the cache where it holds them."""
         if self.cache_dir is None:
             return self._preprocessed(record)
         modality = record.get("modality", self.modality)
-        identity = f"{as_they_are(self._files(record))} {modality} {self.axis} {self.cache_key}"
-        parts = ("image", "body", "spacing")
-        image, body, spacing = cached_arrays(self.cache_dir, identity, parts, partial(self._preprocessed, record))
-        return image, body, np.array(spacing)
+        identity = f"{fingerprint(self._files(record))} {modality} {self.axis} {self.cache_key}"
+        parts = ("image", "body", "affine")
+        image, body, affine = cached_arrays(self.cache_dir, identity, parts, partial(self._preprocessed, record))
+        return image, body, np.array(affine)
 
     def _files(self, record: Mapping[str, Any]) -> list[str]:
         """The files that a volume is made from: its channels and, where the record has one, its mask."""
@@ -133,11 +132,11 @@ class VolumeSlices(Dataset[dict[str, Tensor]]):
 
     def _preprocessed(self, record: Mapping[str, Any]) -> Arrays:
         sample = self._sample(record)
-        spacing = np.asarray(getattr(sample["image"], "pixdim", torch.ones(3)), dtype=np.float64)[:3]
+        affine = np.asarray(getattr(sample["image"], "affine", torch.eye(4)).cpu(), dtype=np.float64)
         image, body = (np.asarray(sample[key].cpu()) for key in ("image", "body_image"))
         slices = np.ascontiguousarray(np.moveaxis(image, self.axis + 1, 0), dtype=np.float32)
         positions = np.ascontiguousarray(np.moveaxis(body[0], self.axis, 0) > 0)
-        return slices, positions, np.array([spacing[self.axis], *np.delete(spacing, self.axis)])
+        return slices, positions, affine[:, [self.axis, *np.delete(range(4), self.axis)]]
 
 
 def augmented(sample: dict[str, Tensor], augmentation: Compose | None, seed: int) -> Tensor:
@@ -155,7 +154,7 @@ def augmented(sample: dict[str, Tensor], augmentation: Compose | None, seed: int
         result = augmentation(sample)
         sample = result[0] if isinstance(result, list) else result  # MONAI's crops return a list of samples
     image = sample["image"]
-    return image.as_tensor() if isinstance(image, MetaTensor) else image
+    return without_metadata(image)
 
 
 def _checked_axes(axis: int | Sequence[int]) -> tuple[int, ...]:

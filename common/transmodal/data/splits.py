@@ -58,11 +58,12 @@ def split_cases(
     paired = [patient for patient in free if any(all(name in case for name in pairs) for case in patients[patient])]
     order = _spread({patient: patients[patient] for patient in paired or free}, seed)
     spare = len(order) - (len(order) == len(free))  # training keeps one
-    for section, share, later in (("validation", validation, test), ("test", test, 0)):
-        if isinstance(share, float | int) and share > 0 and spare > 0:
-            kept = 1 if spare > 1 and isinstance(later, float | int) and later > 0 else 0
-            count = min(spare - kept, max(1, round(share * len(patients))))
-            named[section], order, spare = set(order[:count]), order[count:], spare - count
+    given = (("validation", validation), ("test", test))
+    drawn = [(section, share) for section, share in given if isinstance(share, float | int) and share > 0]
+    for section, share in drawn if spare > 0 else []:
+        for_the_next = 1 if spare > 1 and section != drawn[-1][0] else 0
+        count = min(spare - for_the_next, max(1, round(share * len(patients))))
+        named[section], order, spare = set(order[:count]), order[count:], spare - count
     return _sections(patients, named)
 
 

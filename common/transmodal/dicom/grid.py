@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from transmodal.dicom.headers import Frame
 from transmodal.errors import InputError
 
-__all__ = ["Grid", "grid_of", "in_order", "onto"]
+__all__ = ["Grid", "check_one_grid", "grid_of", "in_order", "onto"]
 
 Grid = tuple[tuple[int, int, int], NDArray[np.float64]]
 """Columns, rows and slices, and the affine (4, 4) from their indices to mm (RAS)."""
@@ -86,11 +86,23 @@ def onto(image: Any, affine: Any, grid: Grid, where: str | Path) -> NDArray[np.f
     for number, axis in enumerate(axes):
         exact[axis, number] = -1 if backwards[number] else 1
         exact[axis, 3] = shape[number] - 1 if backwards[number] else 0
-    shift = _largest_shift(own @ exact, target, shape)
-    if shift > TOLERANCE * float(np.linalg.norm(target[:3, :2], axis=0).min()):
-        raise _another_grid(where, f"corners up to {shift:.2f} mm away")
+    if apart := _apart(own @ exact, target, shape):
+        raise _another_grid(where, apart)
     turned = values.transpose(axes)
     return np.flip(turned, axis=tuple(number for number, flip in enumerate(backwards) if flip))
+
+
+def check_one_grid(grid: Grid, other: Grid, where: str | Path, beside: str | Path) -> None:
+    """Refuse the grid of a series ``where`` whose slices are not, one by one, those of the series ``beside``."""
+    (shape, affine), (own_shape, own) = grid, other
+    apart = _apart(own, affine, shape) if own_shape == shape else f"{own_shape} columns, rows and slices, not {shape}"
+    if apart:
+        raise InputError(
+            where,
+            found=f"a source on another grid than {beside}: {apart}",
+            wanted="all sources of an image on one grid, slice by slice",
+            remedy="resample them onto the first, as they were for the translation",
+        )
 
 
 def _with_thickness_of(own: NDArray[np.float64], shape: Sequence[int], target: NDArray[np.float64]) -> Any:
@@ -102,10 +114,12 @@ def _with_thickness_of(own: NDArray[np.float64], shape: Sequence[int], target: N
     return own
 
 
-def _largest_shift(a: NDArray[np.float64], b: NDArray[np.float64], shape: Sequence[int]) -> float:
-    """How far apart two affines put a corner, in mm."""
+def _apart(own: NDArray[np.float64], target: NDArray[np.float64], shape: Sequence[int]) -> str:
+    """How far apart two affines put a corner, if that is more than one grid may be off; else empty."""
     corners = np.indices((2, 2, 2)).reshape(3, -1) * (np.array(shape)[:, None] - 1)
-    return float(np.linalg.norm((a - b)[:3, :3] @ corners + (a - b)[:3, 3:], axis=0).max())
+    shift = float(np.linalg.norm((own - target)[:3, :3] @ corners + (own - target)[:3, 3:], axis=0).max())
+    tolerated = TOLERANCE * float(np.linalg.norm(target[:3, :2], axis=0).min())
+    return f"corners up to {shift:.2f} mm away" if shift > tolerated else ""
 
 
 def _another_grid(where: str | Path, differs: str) -> InputError:

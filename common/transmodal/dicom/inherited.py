@@ -8,8 +8,10 @@ body parts PS3.16 annex L.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Sequence
+from datetime import timedelta, timezone
 from typing import Any
 
 import pydicom
@@ -17,7 +19,7 @@ from pydicom import DataElement, Dataset
 from pydicom.config import RAISE
 from pydicom.valuerep import validate_value
 
-__all__ = ["inherited", "quirks"]
+__all__ = ["inherited", "quirks", "utc_offset"]
 
 IDENTITY = ("PatientName", "PatientID", "AccessionNumber", "StudyInstanceUID", "FrameOfReferenceUID")
 """Kept even where they break a limit: changed, they would part the new series from its patient or study."""
@@ -47,6 +49,9 @@ PAIRED = (
 LIMITS = {"CS": 16, "SH": 16, "LO": 64, "ST": 1024, "LT": 10240}
 """Characters of the text types that may be shortened."""
 
+FARTHEST = 14
+"""Hours that a clock may be from UTC."""
+
 
 def inherited(header: Dataset) -> Dataset:
     """The attributes of a source image that its derived image shares, valid and in UTF-8."""
@@ -62,12 +67,23 @@ def quirks(headers: Iterable[Dataset]) -> list[str]:
     return list(dict.fromkeys(note for header in headers for note in _kept(header)[1]))
 
 
+def utc_offset(header: Dataset) -> timezone | None:
+    """The clock of an image, None if it tells no offset such as ``+0530`` that there can be."""
+    told = re.fullmatch(r"([+-])(\d\d)([0-5]\d)", str(header.get("TimezoneOffsetFromUTC", "") or ""), re.ASCII)
+    if not told or int(told[2]) > FARTHEST:
+        return None
+    offset = timedelta(hours=int(told[2]), minutes=int(told[3]))
+    return timezone(-offset if told[1] == "-" else offset)
+
+
 def _kept(header: Dataset) -> tuple[Dataset, list[str]]:
     kept, notes = Dataset(), list[str]()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of each value that is repaired here
         for keyword in (*REQUIRED, *OPTIONAL):
-            if keyword in header:
+            if keyword == "TimezoneOffsetFromUTC" and header.get(keyword) and utc_offset(header) is None:
+                notes.append(f"{header[keyword].name} is no offset such as +0530 that a clock can have: left out")
+            elif keyword in header:
                 element = _element(header[keyword], notes)
                 if not element.is_empty or keyword in (*REQUIRED, "Laterality"):
                     kept.add(element)

@@ -11,7 +11,7 @@ import pydicom
 
 from transmodal.errors import InputError
 
-__all__ = ["check_identifiers", "check_origin"]
+__all__ = ["check_identifiers", "check_one_study", "check_origin"]
 
 IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
 ONE_OF = {"PatientID": "patients", "StudyInstanceUID": "studies", "FrameOfReferenceUID": "frames of reference"}
@@ -53,12 +53,17 @@ def check_identifiers(where: str, headers: Sequence[pydicom.Dataset]) -> None:
             wanted="images that another one can name as its source",
             remedy="export the series again; a converter or an anonymiser has taken the identifiers away",
         )
+    check_one_study(where, headers, "one series")
+
+
+def check_one_study(where: str, headers: Sequence[pydicom.Dataset], what: str) -> None:
+    """Refuse images of several patients, studies or frames of reference; ``what`` they are, for the error."""
     for keyword, several in ONE_OF.items():
         values = sorted({str(header.get(keyword, "") or "") for header in headers})
         if len(values) > 1:
             raise InputError(
                 where,
-                found=f"one series with {len(values)} {several}",
+                found=f"{what} with {len(values)} {several}",
                 wanted=f"one value of {keyword}",
                 remedy="export the series again; files of several were mixed, or changed by an anonymiser",
             )

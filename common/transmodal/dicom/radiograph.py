@@ -1,11 +1,12 @@
 """A radiograph in DICOM: the one frontal image of a file or folder, as it is meant to be shown, bright where dense.
 
 Source: DICOM PS3.3 C.8.11.3 (DX Image), C.8.11.1 (DX Positioning), C.11.2 (VOI LUT) and C.7.6.3.1.2 (photometric
-interpretation); PS3.3 C.7.6.1.1.1 (patient orientation).
+interpretation); PS3.3 C.7.6.1.1.1 (patient orientation); C.7.5.1.1.2 (pixel padding).
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,13 @@ __all__ = ["DicomRadiograph", "check_radiograph_file", "frontal_file", "read_rad
 PROJECTIONS = ("CR", "DX", "RG", "XA", "RF", "OT", "")
 FRONTAL = ("AP", "PA", "")
 CHEST = ("CHEST", "THORAX", "LUNG", "LUNGS", "HEART", "")
+VIEWS = {
+    "LATERAL": r"(?<!bi)lateral",
+    "OBLIQUE": "oblique",
+    "PA": r"postero-?\s?anterior",
+    "AP": r"antero-?\s?posterior",
+}
+"""Views to words of their codes (PS3.16 CID 4010); the first that is found counts."""
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 
 
@@ -83,7 +91,8 @@ def read_radiograph(path: Path) -> DicomRadiograph:
     """Read the frontal radiograph of a DICOM file or folder as it is meant to be shown.
 
     The modality and VOI tables or windows are applied, MONOCHROME1 is inverted, padding becomes the darkest value, and
-    the picture is turned so that it hangs upright where the header tells how it lies.
+    the picture is turned so that it hangs upright where the header tells how it lies. A window that has no width is
+    left out, and noted.
 
     Raises:
         InputError: as :func:`check_radiograph_file`; or if the pixels cannot be decoded.
@@ -92,13 +101,13 @@ def read_radiograph(path: Path) -> DicomRadiograph:
     header = read_header(file)
     _check(file, header)
     dataset = pydicom.dcmread(file)
+    notes = _without_impossible_window(dataset)
     values = _shown(file, dataset)
     if str(dataset.get("PhotometricInterpretation", "")) == "MONOCHROME1":
         values = values.max() + values.min() - values
     values = _without_padding(dataset, values)
     spacing = _spacing(dataset)
     values, spacing = _upright(file, dataset, values, spacing)
-    notes = []
     if str(dataset.get("BurnedInAnnotation", "")) == "YES":
         notes.append("its header says that text is burned into the picture")
     return DicomRadiograph(np.ascontiguousarray(values, dtype=np.float32), spacing, tuple(notes))
@@ -133,11 +142,17 @@ def _fault(header: pydicom.Dataset) -> tuple[str, str]:
 
 def _view(header: pydicom.Dataset) -> str:
     """``AP``, ``PA``, ``LATERAL`` or what else the header calls it; empty if nothing tells."""
-    told = str(header.get("ViewPosition", "") or "").upper()
+    told = str(header.get("ViewPosition", "") or "").upper() or _coded_view(header)
     toward = _toward(header)
     if not told and toward and toward[0] in ("A", "P"):
         return "LATERAL"
     return told
+
+
+def _coded_view(header: pydicom.Dataset) -> str:
+    """``LATERAL``, ``OBLIQUE``, ``PA`` or ``AP`` by the words of the view's code; empty if they tell none of these."""
+    meanings = " ".join(str(code.get("CodeMeaning", "")) for code in header.get("ViewCodeSequence") or ())
+    return next((view for view, words in VIEWS.items() if re.search(words, meanings, re.IGNORECASE)), "")
 
 
 def _toward(header: pydicom.Dataset) -> tuple[str, str] | None:
@@ -146,6 +161,17 @@ def _toward(header: pydicom.Dataset) -> tuple[str, str] | None:
     if not isinstance(told, Sequence) or isinstance(told, str) or len(told) != 2 or not all(told):
         return None
     return str(told[0])[0].upper(), str(told[1])[0].upper()
+
+
+def _without_impossible_window(dataset: pydicom.Dataset) -> list[str]:
+    """Take a window out of a header that no picture can be shown in (PS3.3 C.11.2.1.2); what a user should know."""
+    told: Any = dataset.get("WindowWidth")
+    widths = [told] if told is None or isinstance(told, str | float | int) else list(told)
+    linear = str(dataset.get("VOILUTFunction", "") or "LINEAR") == "LINEAR"
+    if not widths or widths[0] is None or (float(widths[0]) >= 1 if linear else float(widths[0]) > 0):
+        return []
+    del dataset.WindowWidth
+    return [f"the window in its header has the width {float(widths[0]):g} and was not applied"]
 
 
 def _shown(file: Path, dataset: pydicom.Dataset) -> NDArray[np.float32]:
@@ -167,10 +193,19 @@ def _without_padding(dataset: pydicom.Dataset, values: NDArray[np.float32]) -> N
     padding = dataset.get("PixelPaddingValue")
     if padding is None:
         return values
-    outside = dataset.pixel_array == int(padding)
+    signed = int(dataset.get("PixelRepresentation", 0)) == 1
+    limit = dataset.get("PixelPaddingRangeLimit")
+    ends = sorted(_stored(int(end), signed) for end in (padding, padding if limit is None else limit))
+    outside = (dataset.pixel_array >= ends[0]) & (dataset.pixel_array <= ends[1])
     if not outside.any() or outside.all():
         return values
     return np.where(outside, values[~outside].min(), values)
+
+
+def _stored(value: int, signed: bool) -> int:
+    """A value of 16 bits as pixels have it, whether its own type in the file is signed (SS) or not (US)."""
+    value %= 1 << 16
+    return value - (1 << 16) if signed and value >= 1 << 15 else value
 
 
 def _spacing(dataset: pydicom.Dataset) -> tuple[float, float] | None:

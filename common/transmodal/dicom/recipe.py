@@ -9,9 +9,9 @@ C.12.4 (General Reference); codes from PS3.16 annex D.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 import numpy as np
 import pydicom
@@ -22,7 +22,7 @@ from pydicom.valuerep import DSfloat
 from transmodal.dicom.headers import Frame
 from transmodal.dicom.inherited import inherited
 
-__all__ = ["MODALITIES", "Made", "Rescale", "decimals", "fill_acquisition", "place", "synthetic", "text", "utc_offset"]
+__all__ = ["MODALITIES", "Made", "Origin", "Rescale", "decimals", "fill_acquisition", "place", "synthetic", "text"]
 
 MODALITIES = {"ct": CTImageStorage, "mr": MRImageStorage}
 """Storage class of the modality that the pixels imitate: what reads CT finds HU in a CT image, not in a capture."""
@@ -33,9 +33,11 @@ CODES = {
     "109102": "Processing Equipment",
 }
 PLANES = ("SAGITTAL", "CORONAL", "AXIAL")
-FARTHEST = 14
-"""Hours that a clock may be from UTC."""
 COMMENT = "Synthetic - not for diagnosis"
+
+
+Origin = tuple[Dataset, Frame]
+"""Header of a source image, and where it lies."""
 
 
 @dataclass(frozen=True)
@@ -77,38 +79,28 @@ class Made:
     apart: bool = False
 
 
-def synthetic(source: Dataset, frame: Frame, made: Made, instance: int, instance_uid: str) -> Dataset:
-    """The data set, but for the pixels, of the image derived from one source image.
+def synthetic(origins: Sequence[Origin], made: Made, instance: int, instance_uid: str) -> Dataset:
+    """The data set, but for the pixels, of the image derived from source images of one place.
 
     Args:
-        source: header of the source image; patient, study and frame of reference come from it, in valid UTF-8.
-        frame: where the source image lies.
+        origins: one image of each source; patient, study, frame of reference and place come from the first, in valid
+            UTF-8.
         made: what the whole new series shares.
         instance, instance_uid: number and UID of the new image.
     """
+    source, frame = origins[0]
     dataset = inherited(source)
     dataset.SpecificCharacterSet = "ISO_IR 192"
-    if "TimezoneOffsetFromUTC" in dataset and utc_offset(source) is None:
-        del dataset.TimezoneOffsetFromUTC
     if "FrameOfReferenceUID" not in dataset:  # the source has none to share; the slices still have one among them
         dataset.FrameOfReferenceUID = generate_uid(entropy_srcs=[made.series_uid, "frame of reference"])
     _identify(dataset, made, instance, instance_uid)
-    _derive(dataset, source, frame, made)
+    _derive(dataset, origins, made)
     place(dataset, frame)
     if made.step:
         dataset.SpacingBetweenSlices = decimals([made.step])[0]
     _describe_pixels(dataset, frame, made)
     fill_acquisition(dataset, made.modality)
     return dataset
-
-
-def utc_offset(header: Dataset) -> timezone | None:
-    """The clock of an image, None if it tells no offset such as ``+0530`` that there can be."""
-    told = re.fullmatch(r"([+-])(\d\d)([0-5]\d)", str(header.get("TimezoneOffsetFromUTC", "") or ""), re.ASCII)
-    if not told or int(told[2]) > FARTHEST:
-        return None
-    offset = timedelta(hours=int(told[2]), minutes=int(told[3]))
-    return timezone(-offset if told[1] == "-" else offset)
 
 
 def _identify(dataset: Dataset, made: Made, instance: int, instance_uid: str) -> None:
@@ -124,28 +116,23 @@ def _identify(dataset: Dataset, made: Made, instance: int, instance_uid: str) ->
         dataset.ManufacturerModelName = text(bundle, 64)
 
 
-def _derive(dataset: Dataset, source: Dataset, frame: Frame, made: Made) -> None:
-    """Synthetic, derived, from which image, by what, and for research only."""
+def _derive(dataset: Dataset, origins: Sequence[Origin], made: Made) -> None:
+    """Synthetic, derived, from which images, by what, and for research only."""
+    frame = origins[0][1]
     normal = np.abs(np.cross(frame.orientation[:3], frame.orientation[3:]))
     plane = "AXIAL" if made.modality == "ct" else PLANES[int(normal.argmax())]  # of CT every section is AXIAL
     dataset.ImageType = ["DERIVED", "PRIMARY", plane, "SYNTHETIC"]
     dataset.SyntheticData, dataset.ContentQualification = "YES", "RESEARCH"
     dataset.ImageComments = COMMENT
     told = "; ".join(f"{name}: {value}" for name, value in made.provenance.items())
+    kinds = " and ".join(dict.fromkeys(str(source.get("Modality", "other")) for source, _ in origins))
     dataset.DerivationDescription = text(
         f"Synthetic {made.modality.upper()}, not acquired: computed by a neural network from "
-        f"{source.get('Modality', 'other')} images. Research use only. {told}",
+        f"{kinds} images. Research use only. {told}",
         1024,
     )
     dataset.DerivationCodeSequence = [code("110001"), code("123110")]
-    origin = Dataset()
-    origin.ReferencedSOPClassUID = source.SOPClassUID
-    origin.ReferencedSOPInstanceUID = source.SOPInstanceUID
-    if frame.index is not None:
-        origin.ReferencedFrameNumber = frame.index + 1
-    origin.SpatialLocationsPreserved = "NO" if made.apart else "YES"
-    origin.PurposeOfReferenceCodeSequence = [code("121322")]
-    dataset.SourceImageSequence = [origin]
+    dataset.SourceImageSequence = [_reference(origin, made) for origin in origins]
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = [code("109102")]
     equipment.Manufacturer, equipment.SoftwareVersions = dataset.Manufacturer, dataset.SoftwareVersions
@@ -154,6 +141,19 @@ def _derive(dataset: Dataset, source: Dataset, frame: Frame, made: Made) -> None
     equipment.ContributionDateTime = made.when.strftime("%Y%m%d%H%M%S")
     equipment.ContributionDescription = text(told or "image translation", 1024)
     dataset.ContributingEquipmentSequence = [equipment]
+
+
+def _reference(origin: Origin, made: Made) -> Dataset:
+    """The item that names a source image."""
+    source, frame = origin
+    item = Dataset()
+    item.ReferencedSOPClassUID = source.SOPClassUID
+    item.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    if frame.index is not None:
+        item.ReferencedFrameNumber = frame.index + 1
+    item.SpatialLocationsPreserved = "NO" if made.apart else "YES"
+    item.PurposeOfReferenceCodeSequence = [code("121322")]
+    return item
 
 
 def place(dataset: Dataset, frame: Frame) -> None:

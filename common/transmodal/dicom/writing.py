@@ -1,4 +1,4 @@
-"""A synthetic volume as a DICOM series in the study of its source: one image per source image, all of them or none.
+"""A synthetic volume as a DICOM series in the study of its source: an image for each of its slices, all or none.
 
 Identifiers are drawn from what was made (source, pixels, their place and rescale, provenance with its moment), so the
 same input twice gives the same files byte for byte, and an archive that holds them already takes them for the same.
@@ -24,11 +24,13 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from transmodal import __version__
-from transmodal.dicom.grid import grid_of, onto
+from transmodal.dicom.grid import check_one_grid, grid_of, onto
 from transmodal.dicom.headers import Frame, read_header
+from transmodal.dicom.inherited import utc_offset
+from transmodal.dicom.origin import check_one_study
 from transmodal.dicom.placing import as_frames
 from transmodal.dicom.reading import frames_in_order
-from transmodal.dicom.recipe import MODALITIES, Made, Rescale, synthetic, text, utc_offset
+from transmodal.dicom.recipe import MODALITIES, Made, Origin, Rescale, synthetic, text
 from transmodal.dicom.series import Series
 from transmodal.errors import InputError
 
@@ -40,7 +42,13 @@ SOFT_TISSUE = (40.0, 400.0)
 
 
 def write_series(
-    folder: str | Path, image: Any, affine: Any, source: Series, modality: str, provenance: Mapping[str, str]
+    folder: str | Path,
+    image: Any,
+    affine: Any,
+    source: Series,
+    modality: str,
+    provenance: Mapping[str, str],
+    others: Sequence[Series] = (),
 ) -> list[Path]:
     """Write a synthetic volume as the DICOM series of a modality, derived slice by slice from a source series.
 
@@ -54,17 +62,29 @@ def write_series(
         provenance: what made it, written into each file: ``software`` and ``version`` (otherwise this package's),
             ``bundle``, ``weights_sha256`` and more. ``created``, a moment such as ``2026-01-31T12:00:00``, takes the
             place of the present one; with it the same call gives the same bytes.
+        others: further resolved series that it was made from, such as the other contrasts of MR; of the study and frame
+            of reference of ``source`` and on its grid. Each image names its place in all of them.
     Returns:
         the files, in the order of the slices along their normal.
     Raises:
         InputError: on another grid, another modality, values that are not finite or too large for 16 bits, a moment
-            that cannot be read, or a folder with other files in it, or a file where the folder is to be.
+            that cannot be read, or a folder with other files in it, or a file where the folder is to be; or sources of
+            several patients, studies, frames of reference or grids.
     """
-    frames = frames_in_order(source)
-    values = onto(image, affine, grid_of(source.where, frames), source.where)
-    files = {file: read_header(file) for file in source.files}
-    headers = [files[frame.file] for frame in frames]
-    return _write_frames(Path(folder), values, frames, headers, source, modality, provenance)
+    sources = (source, *others)
+    images = [_images_of(series) for series in sources]
+    grids = [grid_of(series.where, [frame for _, frame in own]) for series, own in zip(sources, images, strict=True)]
+    values = onto(image, affine, grids[0], source.where)
+    for series, grid in zip(sources, grids, strict=True):
+        check_one_grid(grids[0], grid, series.where, source.where)
+    check_one_study(source.where, [header for own in images for header, _ in own], "the sources of one image")
+    return _write_frames(Path(folder), values, list(zip(*images, strict=True)), sources, modality, provenance)
+
+
+def _images_of(series: Series) -> list[Origin]:
+    """The slices of a series along their normal."""
+    headers = {file: read_header(file) for file in series.files}
+    return [(headers[frame.file], frame) for frame in frames_in_order(series)]
 
 
 def write_apart(
@@ -88,30 +108,33 @@ def write_apart(
         if keyword in header:
             del header[keyword]
     values, frames = as_frames(image, affine, source.files[0])
-    return _write_frames(Path(folder), values, frames, [header] * len(frames), source, modality, provenance, apart=True)
+    images = [[(header, frame)] for frame in frames]
+    return _write_frames(Path(folder), values, images, [source], modality, provenance, apart=True)
 
 
 def _write_frames(
     folder: Path,
     values: NDArray[np.float64],
-    frames: Sequence[Frame],
-    headers: Sequence[Dataset],
-    source: Series,
+    images: Sequence[Sequence[Origin]],
+    sources: Sequence[Series],
     modality: str,
     provenance: Mapping[str, str],
     apart: bool = False,
 ) -> list[Path]:
-    """Values (columns, rows, slices) as an image for each frame, each derived from the image of its header."""
+    """Values (columns, rows, slices) as an image for each slice, derived from one image of each source."""
     if modality not in MODALITIES:
         raise InputError(folder, found=f"the modality {modality!r}", wanted="ct or mr", remedy="name one of the two")
     stored, rescale = in_16_bits(values, modality, folder)
+    headers, frames = zip(*(origins[0] for origins in images), strict=True)
     when = _moment(provenance.get("created"), headers[0], folder)
-    drawn_from = identity(stored, frames, rescale, source.uid, modality, dict(provenance), when.isoformat())
+    uids = [series.uid for series in sources]
+    drawn_from = identity(stored, frames, rescale, uids, modality, dict(provenance), when.isoformat())
+    described = " + ".join(series.description or series.modality for series in sources)
     made = Made(
         modality=modality,
         series_uid=generate_uid(entropy_srcs=[drawn_from]),
-        number=((source.number or 0) + 1000) % 2**31,
-        description=text(f"SYNTHETIC {modality.upper()} (AI) from {source.description or source.modality}", 64),
+        number=((sources[0].number or 0) + 1000) % 2**31,
+        description=text(f"SYNTHETIC {modality.upper()} (AI) from {described}", 64),
         when=when,
         software=provenance.get("software", "transmodal"),
         version=provenance.get("version", __version__),
@@ -123,9 +146,9 @@ def _write_frames(
     )
     numbers = list(range(1, len(frames) + 1)) if apart else _numbers(headers)
     datasets = []
-    for number, frame, header, pixels in zip(numbers, frames, headers, np.moveaxis(stored, 2, 0), strict=True):
+    for number, origins, pixels in zip(numbers, images, np.moveaxis(stored, 2, 0), strict=True):
         uid = generate_uid(entropy_srcs=[drawn_from, str(number)])
-        dataset = synthetic(header, frame, made, number, uid)
+        dataset = synthetic(origins, made, number, uid)
         dataset.PixelData = np.ascontiguousarray(pixels.T).tobytes()
         datasets.append(dataset)
     return _write(folder, datasets)

@@ -17,8 +17,8 @@ from torch.nn import Parameter
 from torch.nn.utils import clip_grad_norm_
 
 from transmodal.engines.batches import Windows, length_of, move_to_device
-from transmodal.engines.phases import Batch, Phase, Terms, frozen, require_positive_integer
-from transmodal.errors import InputError
+from transmodal.engines.phases import Batch, Phase, Terms, frozen
+from transmodal.errors import InputError, require_flag, require_integer
 
 
 class AlternatingTrainer(Trainer):
@@ -74,8 +74,8 @@ class AlternatingTrainer(Trainer):
         train_handlers: Sequence[Any] | None = None,
         to_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        require_positive_integer("train#trainer#max_epochs", max_epochs)
-        require_positive_integer("train#trainer#accumulation_steps", accumulation_steps)
+        require_integer("train#trainer#max_epochs", max_epochs)
+        require_integer("train#trainer#accumulation_steps", accumulation_steps)
         _check_precision(amp, amp_dtype)
         _check_phases(phases)
         loader = train_data_loader if accumulation_steps == 1 else Windows(train_data_loader, accumulation_steps)
@@ -217,13 +217,7 @@ def _check_phases(phases: Sequence[Phase]) -> None:
 
 
 def _check_precision(amp: bool, amp_dtype: torch.dtype) -> None:
-    if not isinstance(amp, bool):
-        raise InputError(
-            "train#trainer#amp",
-            found=repr(amp),
-            wanted="true or false in JSON, True or False on the command line",
-            remedy="write --amp True or --amp False, with a capital letter",
-        )
+    require_flag("train#trainer#amp", amp, "write --amp True or --amp False, with a capital letter")
     if amp_dtype not in (torch.bfloat16, torch.float16):
         raise InputError(
             "train#trainer#amp_dtype",

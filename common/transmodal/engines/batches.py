@@ -8,8 +8,9 @@ from itertools import islice
 from typing import Any
 
 import torch
-from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
+
+from transmodal.tensors import without_metadata
 
 
 class Windows:
@@ -38,7 +39,7 @@ def move_to_device(batch: Any, device: torch.device | str, non_blocking: bool = 
     MONAI's ``MetaTensor`` becomes ``Tensor``: loss terms need no affine, and plain tensors are faster.
     """
     if isinstance(batch, Tensor):
-        plain = batch.as_tensor() if isinstance(batch, MetaTensor) else batch
+        plain = without_metadata(batch)
         return plain.to(device=device, non_blocking=non_blocking, **to_kwargs)
     if isinstance(batch, Mapping):
         return {key: move_to_device(value, device, non_blocking, **to_kwargs) for key, value in batch.items()}
@@ -48,6 +49,7 @@ def move_to_device(batch: Any, device: torch.device | str, non_blocking: bool = 
 
 
 def length_of(loader: Iterable[Any]) -> int | None:
+    """How many batches a loader gives in an epoch, or None where only reading them tells."""
     try:
         return len(loader) if isinstance(loader, Sized) else None
     except TypeError:  # an iterable data set has no length; ignite then measures the first epoch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_integer, require_number
 
 Batch = dict[str, Any]
 Terms = dict[str, Tensor]
@@ -54,7 +53,7 @@ class Phase:
 
     def __post_init__(self) -> None:
         where = f"phase '{self.name}'"
-        require_positive_integer(f"{where}, every", self.every)
+        require_integer(f"{where}, every", self.every)
         limit = self.max_grad_norm
         if limit is not None and (isinstance(limit, str | bool) or not limit > 0):
             raise InputError(
@@ -83,19 +82,10 @@ def frozen(parameters: Iterable[Parameter]) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def require_positive_integer(where: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(
-            where, found=repr(value), wanted="an integer of 1 or more", remedy="give a positive whole number"
-        )
-
-
 def require_weight(where: str, value: float) -> None:
-    """Refuse what cannot be the weight of a loss term."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise InputError(
-            where,
-            found=repr(value),
-            wanted="a number of 0 or more",
-            remedy="give a number without quotes; 0 takes the term out",
-        )
+    """Refuse what cannot be the weight of a loss term.
+
+    Raises:
+        InputError: naming ``where``, unless ``value`` is a finite number of 0 or more.
+    """
+    require_number(where, value, "give a number without quotes; 0 takes the term out")

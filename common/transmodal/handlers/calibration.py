@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -10,17 +9,18 @@ from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import add
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import ignite.distributed as idist
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 from torch import Tensor
 
-from transmodal.errors import InputError
-from transmodal.files import write_atomically
+from transmodal.errors import InputError, require_integer
+from transmodal.files import write_atomically, write_json
 from transmodal.handlers.calibration_figure import draw_calibration
-from transmodal.handlers.records import CaseRecord, case_records, gathered
+from transmodal.handlers.collecting import Collecting, by_case
+from transmodal.handlers.records import CaseRecord, case_records
 from transmodal.handlers.regions import RegionFindings
 from transmodal.metrics import CalibrationSums, Similarity, calibration_error, fault_of, reliability
 from transmodal.transforms.intensity import IntensityScale, scale_of
@@ -30,8 +30,6 @@ __all__ = ["UncertaintyCalibration"]
 logger = logging.getLogger(__name__)
 
 BODY = "body"
-
-Value = TypeVar("Value")
 
 
 @dataclass
@@ -43,7 +41,7 @@ class _Findings:
     faults: dict[str, str] = field(default_factory=dict)
 
 
-class UncertaintyCalibration:
+class UncertaintyCalibration(Collecting[_Findings]):
     """Compares the error of an evaluator's predictions with the deviation it predicts for them.
 
     After each iteration the engine's output, or batch, holds ``case``, ``pred``, ``label`` and ``mask`` as for
@@ -65,8 +63,7 @@ class UncertaintyCalibration:
         title: first line of the figure.
         footer: last line of the figure.
     Raises:
-        InputError: if a region is called body, or a case holds no deviation.
-        ValueError: if there is not at least one bin.
+        InputError: if there is not at least one bin, a region is called body, or a case holds no deviation.
     """
 
     def __init__(
@@ -81,8 +78,7 @@ class UncertaintyCalibration:
         title: str = "",
         footer: str = "synthetic image, research use only",
     ) -> None:
-        if bins < 1:
-            raise ValueError(f"wanted bins >= 1, got {bins}")
+        require_integer("UncertaintyCalibration, bins", bins, 1, "give the number of bins, 20 as a rule")
         if BODY in (regions or {}):
             raise InputError(
                 "UncertaintyCalibration, regions",
@@ -94,21 +90,12 @@ class UncertaintyCalibration:
         self.units = "" if intensity is None else scale_of(target, intensity).units
         self.deviation, self.regions = deviation, dict(regions or {})
         self.title, self.footer = title, footer
-        self._findings = self._nothing()
-
-    def attach(self, engine: Engine) -> None:
-        """Compare after each iteration, write when the run is complete."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
+        super().__init__()
 
     def _nothing(self) -> _Findings:
         return _Findings(
             {area: {} for area in (BODY, *self.regions)}, {name: RegionFindings() for name in self.regions}
         )
-
-    def _start(self, engine: Engine) -> None:
-        self._findings = self._nothing()
 
     def _collect(self, engine: Engine) -> None:
         for record in case_records(engine, self.regions, self.deviation):
@@ -137,12 +124,11 @@ class UncertaintyCalibration:
                 inside = (area > 0) & torch.isfinite(error) & torch.isfinite(deviation)
                 findings.sums[name][case] = CalibrationSums.of(error[inside], deviation[inside].clamp(min=0))
 
-    def _finish(self, engine: Engine) -> None:
-        shares = gathered(self._findings)
-        sums = {area: _by_case([share.sums[area] for share in shares]) for area in self._findings.sums}
+    def _finish(self, engine: Engine, shares: Sequence[_Findings]) -> None:
+        sums = {area: by_case([share.sums[area] for share in shares]) for area in self._findings.sums}
         left_out = {name: RegionFindings.merged([share.regions[name] for share in shares]) for name in self.regions}
         reasons = {name: found.not_scored for name, found in left_out.items()}
-        reasons[BODY] = _by_case([share.faults for share in shares])
+        reasons[BODY] = by_case([share.faults for share in shares])
         pooled = {area: reduce(add, cases.values()) for area, cases in sums.items() if cases}
         results: dict[str, dict[str, Any]] = {
             area: {
@@ -184,8 +170,7 @@ class UncertaintyCalibration:
             **body,
             "regions": regions,
         }
-        text = json.dumps(summary, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
-        write_atomically(self.output_dir / "calibration.json", lambda path: path.write_text(text, encoding="utf-8"))
+        write_json(self.output_dir / "calibration.json", summary)
         if pooled:
             cases = [reliability(kept, self.bins) for kept in sums[BODY].values()]
             areas = {name: (reliability(kept, self.bins), kept.distribution()) for name, kept in pooled.items()}
@@ -197,17 +182,11 @@ class UncertaintyCalibration:
     def _log(self, results: Mapping[str, Mapping[str, Any]]) -> None:
         for area, result in results.items():
             for case, reason in result["not_scored"].items():
-                logger.info(f"uncertainty inside the {area}: {case} is left out: {reason}")
+                logger.info("uncertainty inside the %s: %s is left out: %s", area, case, reason)
             if result["pooled"]:
                 logger.info(
-                    f"uncertainty inside the {area}, {len(result['cases'])} case(s): {_words(result['pooled'])}"
+                    "uncertainty inside the %s, %s case(s): %s", area, len(result["cases"]), _words(result["pooled"])
                 )
-
-
-def _by_case(shares: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
-    """All processes' findings in the order of cases; a case that a distributed sampler repeats counts once."""
-    merged = {case: found for share in shares for case, found in share.items()}
-    return {case: merged[case] for case in sorted(merged)}
 
 
 def _protocol(bins: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from monai.engines.workflow import Workflow
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_flag
 from transmodal.handlers.weights import unwrapped
 
 
@@ -38,13 +38,7 @@ class EMAHandler:
             raise InputError(
                 "EMAHandler, decay", found=repr(decay), wanted="a number in [0, 1)", remedy="0.999 is the usual value"
             )
-        if not isinstance(warmup, bool):
-            raise InputError(
-                "EMAHandler, warmup",
-                found=repr(warmup),
-                wanted="true or false in JSON, True or False on the command line",
-                remedy="write it with a capital letter on the command line",
-            )
+        require_flag("EMAHandler, warmup", warmup)
         self.network, self.average = unwrapped(network), average.requires_grad_(False).eval()
         self.decay, self.warmup = decay, warmup
         self.updates = 0

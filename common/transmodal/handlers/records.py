@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import ignite.distributed as idist
 import torch
+import torch.distributed as dist
 from ignite.engine import Engine
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
 from transmodal.errors import InputError
+from transmodal.tensors import plain_on_cpu
 
 __all__ = ["CaseRecord", "case_records", "check_grid", "gathered", "samples_of"]
 
@@ -77,8 +78,18 @@ def samples_of(engine: Engine) -> list[dict[str, Any]]:
 
 
 def gathered(share: Share) -> list[Share]:
-    """What each process holds, in the order of ranks, on every process; call it on all of them."""
-    return list(idist.all_gather(share))  # type: ignore[arg-type]
+    """What each process holds, in the order of ranks, on every process; call it on all of them.
+
+    Args:
+        share: anything that can be pickled.
+    Returns:
+        A list of one outside of distributed work.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return [share]
+    shares: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(shares, share)
+    return shares
 
 
 def _record(sample: Mapping[str, Any], regions: Mapping[str, str], deviation: str | None) -> CaseRecord:
@@ -98,13 +109,13 @@ def _record(sample: Mapping[str, Any], regions: Mapping[str, str], deviation: st
     check_grid(case, {"prediction": pred, "target": label, "mask": mask, **present})
     return CaseRecord(
         case=case,
-        pred=_plain(pred),
-        label=_plain(label),
-        mask=_plain(mask),
-        source=_plain(source) if source is not None else None,
-        affine=_plain(label.affine) if isinstance(label, MetaTensor) else None,
+        pred=plain_on_cpu(pred),
+        label=plain_on_cpu(label),
+        mask=plain_on_cpu(mask),
+        source=plain_on_cpu(source) if source is not None else None,
+        affine=plain_on_cpu(label.affine) if isinstance(label, MetaTensor) else None,
         regions={name: _region(sample[key]) for name, key in regions.items() if sample.get(key) is not None},
-        deviation=_plain(present["deviation"]) if "deviation" in present else None,
+        deviation=plain_on_cpu(present["deviation"]) if "deviation" in present else None,
     )
 
 
@@ -122,7 +133,7 @@ def check_grid(case: str, images: Mapping[str, Tensor]) -> None:
         InputError: if spatial shapes differ, or positions by a tenth of a voxel, of images that know theirs.
     """
     shapes = {name: tuple(image.shape[1:]) for name, image in images.items()}
-    affines = [_plain(image.affine).double() for image in images.values() if isinstance(image, MetaTensor)]
+    affines = [plain_on_cpu(image.affine).double() for image in images.values() if isinstance(image, MetaTensor)]
     moved = any(_displacement(affine, affines[0], next(iter(shapes.values()))) > 0.1 for affine in affines)
     if len(set(shapes.values())) > 1 or moved:
         found = "equal shapes at different positions" if len(set(shapes.values())) == 1 else "other shapes"
@@ -144,8 +155,4 @@ def _displacement(affine: Tensor, reference: Tensor, shape: Sequence[int]) -> fl
 
 def _region(mask: Tensor) -> Tensor:
     """Where a mask of any number of channels is not zero, as 0 and 1, (1, H, W[, D])."""
-    return (_plain(mask).nan_to_num() != 0).any(dim=0, keepdim=True).float()
-
-
-def _plain(image: Tensor) -> Tensor:
-    return image.detach().as_subclass(Tensor).cpu()
+    return (plain_on_cpu(mask).nan_to_num() != 0).any(dim=0, keepdim=True).float()

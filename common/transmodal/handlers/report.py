@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import ignite.distributed as idist
-import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 from torch import Tensor
 
 from transmodal.errors import InputError
-from transmodal.files import write_atomically
+from transmodal.files import write_atomically, write_json
 from transmodal.handlers.baselines import SourceChannels, copied_channels, fit_baselines
+from transmodal.handlers.collecting import Collecting
 from transmodal.handlers.figures import draw_translations
 from transmodal.handlers.findings import MODEL, TO_INPUT, Findings, as_text, provenance, write_csv
-from transmodal.handlers.records import CaseRecord, case_records, gathered
+from transmodal.handlers.records import CaseRecord, case_records
 from transmodal.handlers.regions import RegionFindings, column
 from transmodal.handlers.slice_consistency import SLICE_DIFFERENCE, SLICE_DIFFERENCE_TARGET, SliceConsistency
 from transmodal.handlers.slice_view import SliceView, mid_body_view
@@ -34,14 +33,14 @@ from transmodal.metrics import (
     similarity_to_input,
 )
 from transmodal.modality import Verdict
-from transmodal.transforms.intensity import IntensityScale, scale_of
+from transmodal.transforms.intensity import IntensityScale, restored_bounds, scale_of
 
 __all__ = ["EvaluationReport"]
 
 logger = logging.getLogger(__name__)
 
 
-class EvaluationReport:
+class EvaluationReport(Collecting[Findings]):
     """Scores an evaluator's predictions and writes ``metrics.csv``, ``summary.json`` and ``figure.png``.
 
     After each iteration the engine's output, or batch, holds a dictionary per case with ``case``, ``pred`` (physical
@@ -119,7 +118,8 @@ class EvaluationReport:
         self.weights = None if weights is None else Path(weights)
         self.consistency = SliceConsistency(slice_axis, axcodes)
         self.witness = None if classifier is None else ModalityWitness(classifier, target)
-        self._findings, self._fitted, self._provenance = self._nothing(), False, dict[str, str]()
+        self._fitted, self._provenance = False, dict[str, str]()
+        super().__init__()
         self._check_names()
 
     def attach(self, engine: Engine) -> None:
@@ -132,9 +132,7 @@ class EvaluationReport:
                 remedy="train first, or correct the report's 'weights'",
             )
         self._provenance = provenance(self.weights)  # now: a training that goes on may write others meanwhile
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
+        super().attach(engine)
 
     def _check_names(self) -> None:
         names = [MODEL, *(baseline.name for baseline in self.baselines)]
@@ -150,7 +148,7 @@ class EvaluationReport:
         return Findings(regions={name: RegionFindings() for name in self.regions})
 
     def _start(self, engine: Engine) -> None:
-        self._findings = self._nothing()
+        super()._start(engine)
         if not self._fitted:
             self._fit()
             self._fitted = True
@@ -214,15 +212,11 @@ class EvaluationReport:
 
     def _rescaled(self, pred: Tensor) -> Tensor:
         """A prediction back on the network's scale, by the inverse of how it was restored."""
-        low, high = self._target_bounds()
+        low, high = restored_bounds(self.target_scale)
         return (pred.double() - low) * (2.0 / (high - low)) - 1.0
 
-    def _target_bounds(self) -> tuple[float, float]:
-        low, high = self.target_scale.restore(torch.tensor([-1.0, 1.0])).tolist()
-        return float(low), float(high)
-
-    def _finish(self, engine: Engine) -> None:
-        findings = Findings.merged(gathered(self._findings))
+    def _finish(self, engine: Engine, shares: Sequence[Findings]) -> None:
+        findings = Findings.merged(shares)
         if not findings.rows:
             raise InputError(
                 "evaluation",
@@ -250,9 +244,8 @@ class EvaluationReport:
     def _write(self, findings: Findings, summary: Mapping[str, Any]) -> None:
         columns = [*self.similarity.measures, TO_INPUT, SLICE_DIFFERENCE, SLICE_DIFFERENCE_TARGET]
         columns += [column(name, measure) for name in self.regions for measure in self.similarity.measures]
-        text = json.dumps(summary, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
         write_atomically(self.output_dir / "metrics.csv", lambda path: write_csv(path, findings.rows, columns))
-        write_atomically(self.output_dir / "summary.json", lambda path: path.write_text(text, encoding="utf-8"))
+        write_json(self.output_dir / "summary.json", summary)
         views = findings.views[: self.cases_in_figure]
         if views:
             write_atomically(self.output_dir / "figure.png", lambda path: self._draw(views, path))
@@ -267,15 +260,15 @@ class EvaluationReport:
             units=self.target_scale.units,
             source_units=self.channels.scales[0].units,
             source_window=_window(self.windows.get(self.channels.names[0])),
-            target_window=_window(self.windows.get(self.target)) or self._target_bounds(),
+            target_window=_window(self.windows.get(self.target)) or restored_bounds(self.target_scale),
             error_range=self.error_range,
             footer=self.footer,
         )
 
     def _log(self, summary: Mapping[str, Any]) -> None:
-        logger.info(f"{as_text(summary, self.similarity)}\nwritten to {self.output_dir}")
+        logger.info("%s\nwritten to %s", as_text(summary, self.similarity), self.output_dir)
         for name, reason in self.left_out.items():
-            logger.info(f"baseline {name!r} is left out: {reason}")
+            logger.info("baseline %r is left out: %s", name, reason)
         for warning in summary["warnings"]:
             logger.warning(warning)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-import torch.distributed as dist
 from ignite.engine import Events
 from monai.data.dataloader import DataLoader
 from monai.data.utils import set_rnd
@@ -18,8 +17,10 @@ from torch import nn
 
 from transmodal.checkpoints import write_checkpoint
 from transmodal.engines.batches import Windows
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_flag, require_integer
 from transmodal.handlers.random_state import random_state, set_random_state
+from transmodal.handlers.records import gathered
+from transmodal.handlers.settings import COMPLETE, changes
 from transmodal.handlers.weights import check_written, unwrapped
 
 logger = logging.getLogger(__name__)
@@ -49,8 +50,7 @@ class Resume:
         path: the file, outside ``models/``, on storage that all ranks see.
         state: name -> network, optimizer, learning rate scheduler, pool, average, `BestWeights`, ...
         validator: the evaluator whose best metric is to survive.
-        settings: plain values on which the state depends (direction, spacing, learning rate, ...); a file with others
-            is refused.
+        settings: what the state depends on, by its ids, see `training_settings`; a file with others is refused.
         interval: save each time so many epochs are complete, and at the end of the training.
         resume: false starts anew and overwrites the file.
     Raises:
@@ -67,20 +67,8 @@ class Resume:
         resume: bool = True,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        if not isinstance(resume, bool):
-            raise InputError(
-                "Resume, resume",
-                found=repr(resume),
-                wanted="true or false in JSON, True or False on the command line",
-                remedy="write it with a capital letter on the command line",
-            )
-        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
-            raise InputError(
-                "Resume, interval",
-                found=repr(interval),
-                wanted="an integer of 1 or more",
-                remedy="give a number of epochs",
-            )
+        require_flag("Resume, resume", resume)
+        require_integer("Resume, interval", interval, 1, "give a number of epochs")
         self.path, self.validator, self.interval, self.resume = Path(path), validator, interval, resume
         self.settings = dict(settings or {})
         self.state = {k: unwrapped(v) if isinstance(v, nn.Module) else v for k, v in state.items()}
@@ -109,21 +97,24 @@ class Resume:
         if engine.state.iteration > 0:
             return  # this process has trained already and merely goes on
         if not self.resume or not self._file_is_there():
-            logger.info(f"training starts from the beginning; its state will be in {self.path}")
+            logger.info("training starts from the beginning; its state will be in %s", self.path)
             return
         self._load(engine)
         if engine.state.epoch >= engine.state.max_epochs:
             logger.info(
-                f"{self.path} is of a finished training ({engine.state.epoch} of {engine.state.max_epochs} epochs): "
-                "nothing to do; raise max_epochs to train on, or remove the file to start anew"
+                "%s is of a finished training (%s of %s epochs): nothing to do; "
+                "raise max_epochs to train on, or remove the file to start anew",
+                self.path,
+                engine.state.epoch,
+                engine.state.max_epochs,
             )
             engine.add_event_handler(Events.COMPLETED, check_written, self.state.values(), self.path)
         else:
-            logger.info(f"training resumes after epoch {engine.state.epoch}, from {self.path}")
+            logger.info("training resumes after epoch %s, from %s", engine.state.epoch, self.path)
 
     def _file_is_there(self) -> bool:
         there = self.path.is_file()
-        answers = set(_gathered(there))
+        answers = set(gathered(there))
         if len(answers) > 1:
             raise InputError(
                 self.path,
@@ -139,7 +130,7 @@ class Resume:
             return
         scaler = getattr(engine, "scaler", None)
         mine = {name: item.state_dict() for name, item in self.state.items() if _per_rank(item)}
-        ranks = _gathered({"random": random_state(engine.state.device), "state": mine})
+        ranks = gathered({"random": random_state(engine.state.device), "state": mine})
         if engine.state.rank != 0:
             return
         content = training_state(self.state, epoch, engine.state.epoch_length, self.settings, ranks)
@@ -186,11 +177,16 @@ class Resume:
         if self.validator is not None and content["validator"]:
             self.validator.state.best_metric = content["validator"]["best_metric"]
             self.validator.state.best_metric_epoch = content["validator"]["best_metric_epoch"]
-        then, now = (len(content["ranks"]), content["epoch_length"]), (len(_gathered(rank)), engine.state.epoch_length)
+        then, now = (len(content["ranks"]), content["epoch_length"]), (len(gathered(rank)), engine.state.epoch_length)
         if then != now:
             logger.warning(
-                f"{self.path} is of {then[0]} processes with {then[1]} iterations an epoch, this training has {now[0]} "
-                f"with {now[1]}: it goes on from the same weights, but not as the other would have"
+                "%s is of %s processes with %s iterations an epoch, this training has %s "
+                "with %s: it goes on from the same weights, but not as the other would have",
+                self.path,
+                then[0],
+                then[1],
+                now[0],
+                now[1],
             )
         engine.state.epoch = content["epoch"]
         engine.state.iteration = content["epoch"] * engine.state.epoch_length
@@ -199,12 +195,8 @@ class Resume:
 
     def _check(self, content: Mapping[str, Any]) -> None:
         """Refuse a file of another training before anything is changed."""
-        before = content.get("settings", {})
-        before = self.settings if before is None else before
-        changed = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
-        if changed:
-            differences = (f"{name} {before.get(name)} where it now is {self.settings.get(name)}" for name in changed)
-            raise self._refusal(f"a training with {', '.join(differences)}")
+        if changed := changes(content, self.settings, self.path):
+            raise self._refusal(f"a training with {', '.join(changed)}")
         saved = {**content["state"], **content["ranks"][0]["state"]}
         if saved.keys() != self.state.keys():
             raise self._refusal(f"states of {sorted(saved)} where this training has {sorted(self.state)}")
@@ -242,6 +234,7 @@ def training_state(
     return {
         "epoch": epoch,
         "settings": None if settings is None else dict(settings),
+        COMPLETE: True,
         "epoch_length": epoch_length,
         "state": {name: item.state_dict() for name, item in state.items() if not _per_rank(item)},
         "scaler": None,
@@ -266,15 +259,6 @@ def _seed_transforms(engine: Workflow) -> None:
 
 def _per_rank(item: Stateful) -> bool:
     return getattr(item, "per_rank", False) is True
-
-
-def _gathered(item: Any) -> list[Any]:
-    """What every rank holds, in the order of ranks; outside distributed training a list of one."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return [item]
-    items: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(items, item)
-    return items
 
 
 def _best_of(validator: Workflow) -> dict[str, float | int]:

@@ -6,7 +6,7 @@ and sagittal ones from the left, with anterior on the left; both have superior u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,14 +121,7 @@ def mid_body_view(
     cut = _plane(plane)
     images = {"source": source, "translated": translated, "target": target, "mask": mask, "deviation": deviation}
     images |= {f"region {number}": region for number, region in enumerate(regions, 1)}
-    shapes = {name: tuple(image.shape[1:]) for name, image in images.items() if image is not None}
-    if len(set(shapes.values())) > 1:
-        raise InputError(
-            f"figure of case {case}",
-            found=", ".join(f"{name} {shape}" for name, shape in shapes.items()),
-            wanted="images on one grid",
-            remedy="bring the prediction back to the native grid before drawing it",
-        )
+    _check_one_grid(case, images)
     matrix = np.eye(4) if affine is None else np.asarray(affine, dtype=np.float64)
     volume = _upright(source, matrix, cut)
     filled = mask is not None and bool((mask > 0).any())
@@ -152,6 +145,17 @@ def mid_body_view(
         deviation=None if deviation is None else _upright(deviation, matrix, cut)[shown],
         sides=cut.sides,
     )
+
+
+def _check_one_grid(case: str, images: Mapping[str, Tensor | None]) -> None:
+    shapes = {name: tuple(image.shape[1:]) for name, image in images.items() if image is not None}
+    if len(set(shapes.values())) > 1:
+        raise InputError(
+            f"figure of case {case}",
+            found=", ".join(f"{name} {shape}" for name, shape in shapes.items()),
+            wanted="images on one grid",
+            remedy="bring the prediction back to the native grid before drawing it",
+        )
 
 
 def _plane(name: str) -> Plane:

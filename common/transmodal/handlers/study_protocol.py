@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import csv
-import json
 import logging
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import ignite.distributed as idist
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 
-from transmodal.files import write_atomically
-from transmodal.handlers.records import CaseRecord, case_records, gathered
+from transmodal.files import write_atomically, write_json
+from transmodal.handlers.collecting import Collecting, by_case
+from transmodal.handlers.records import CaseRecord, case_records
 
 __all__ = ["StudyProtocol"]
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 Row = TypeVar("Row")
 
 
-class StudyProtocol(ABC, Generic[Row]):
+class StudyProtocol(Collecting[dict[str, list[Row]]]):
     """Scores an evaluator's predictions as a study does, and writes ``<files>.csv`` and ``<files>.json``.
 
     It reads what :class:`~transmodal.handlers.EvaluationReport` reads, and leaves the engine's metrics alone. Processes
@@ -43,7 +43,7 @@ class StudyProtocol(ABC, Generic[Row]):
 
     def __init__(self, output_dir: str | Path, regions: Mapping[str, str] | None = None) -> None:
         self.output_dir, self.regions = Path(output_dir), dict(regions or {})
-        self._found: dict[str, list[Row]] = {}
+        super().__init__()
 
     @abstractmethod
     def rows(self, record: CaseRecord) -> Iterable[Row]:
@@ -61,29 +61,21 @@ class StudyProtocol(ABC, Generic[Row]):
     def sentences(self, summary: Mapping[str, Any]) -> Iterable[str]:
         """The summary in words, for the log."""
 
-    def attach(self, engine: Engine) -> None:
-        """Score after each iteration, write when the run is complete."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
-
-    def _start(self, engine: Engine) -> None:
-        self._found = {}
+    def _nothing(self) -> dict[str, list[Row]]:
+        return {}
 
     def _collect(self, engine: Engine) -> None:
         for record in case_records(engine, self.regions):
-            self._found[record.case] = list(self.rows(record))
+            self._findings[record.case] = list(self.rows(record))
 
-    def _finish(self, engine: Engine) -> None:
-        cases = {case: rows for share in gathered(self._found) for case, rows in share.items()}
+    def _finish(self, engine: Engine, shares: Sequence[dict[str, list[Row]]]) -> None:
         if idist.get_rank() == 0:
-            self._write([row for case in sorted(cases) for row in cases[case]])
+            self._write([row for rows in by_case(shares).values() for row in rows])
 
     def _write(self, rows: Sequence[Row]) -> None:
         summary = self.summary(rows)
-        text = json.dumps(summary, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
         place = self.output_dir / f"{self.files}.json"
-        write_atomically(place, lambda path: path.write_text(text, encoding="utf-8"))
+        write_json(place, summary)
         write_atomically(place.with_suffix(".csv"), lambda path: self._write_csv(path, rows))
         for sentence in self.sentences(summary):
             logger.info(sentence)

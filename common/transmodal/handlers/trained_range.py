@@ -68,16 +68,15 @@ class TrainedRangeWriter:
             path = range_beside(self.weights)
             self.found.save(path)
             self.written = stamp
-            logger.info(f"range of the training volumes written to {path}")
+            logger.info("range of the training volumes written to %s", path)
 
     def _profiles(self, number: int) -> list[Profile]:
         domain, scale, profiles = self.domains[number], self.scales[number], []
         count = len(domain.volumes)
         for chosen in np.unique(np.linspace(0, count - 1, min(count, self.at_most)).round().astype(int)):
-            image, body = (np.moveaxis(array, 0, -1) for array in domain.volumes[chosen])
-            between_slices, *in_plane = domain.spacings[chosen]
-            spacing = [*in_plane, between_slices]
-            profiles.append(Profile.of(image, body[None], str(domain.modality), scale, spacing))
+            image, body = domain.volumes[chosen]
+            placed = {"affine": domain.affines[chosen], "axis": 0}
+            profiles.append(Profile.of(np.moveaxis(image, 1, 0), body[None], str(domain.modality), scale, **placed))
         return profiles
 
 

@@ -6,7 +6,7 @@ from ignite.engine import Events
 from monai.engines.evaluator import Evaluator
 from monai.engines.workflow import Workflow
 
-from transmodal.errors import InputError
+from transmodal.errors import require_integer
 
 __all__ = ["EpochValidation"]
 
@@ -25,13 +25,7 @@ class EpochValidation:
     """
 
     def __init__(self, validator: Evaluator, interval: int = 1) -> None:
-        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 0:
-            raise InputError(
-                "EpochValidation, interval",
-                found=repr(interval),
-                wanted="an integer of 0 or more",
-                remedy="give a number of epochs, 0 for no validation",
-            )
+        require_integer("EpochValidation, interval", interval, 0, "give a number of epochs, 0 for no validation")
         self.validator, self.interval = validator, interval
 
     def attach(self, engine: Workflow) -> None:

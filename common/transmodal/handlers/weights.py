@@ -13,7 +13,7 @@ from monai.engines.workflow import Workflow
 from torch import nn
 
 from transmodal.checkpoints import save_weights
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_flag, require_integer
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +43,11 @@ class BestWeights:
     """
 
     def __init__(self, network: nn.Module, path: str | Path, metric: str, larger_is_better: bool = False) -> None:
-        if not isinstance(larger_is_better, bool):
-            raise InputError(
-                "BestWeights, larger_is_better",
-                found=repr(larger_is_better),
-                wanted="true or false",
-                remedy="write false for errors such as MAE and true for scores such as SSIM",
-            )
+        require_flag(
+            "BestWeights, larger_is_better",
+            larger_is_better,
+            "write false for errors such as MAE and true for scores such as SSIM",
+        )
         self.network, self.path, self.metric, self.larger_is_better = network, Path(path), metric, larger_is_better
         self.best: float | None = None
         self.epoch: int | None = None
@@ -62,17 +60,19 @@ class BestWeights:
         """Save if this validation was the best so far; a value that is not finite never is."""
         value, epoch = self._value(engine), engine.state.epoch
         if not math.isfinite(value):
-            logger.warning(f"{self.metric} is {value} in epoch {epoch}; {self.path} stays as it is")
+            logger.warning("%s is %s in epoch %s; %s stays as it is", self.metric, value, epoch, self.path)
             return
         if self.best is not None and (value <= self.best if self.larger_is_better else value >= self.best):
             logger.info(
-                f"{self.metric} is {value:.6g} in epoch {epoch}; still best: {self.best:.6g} in epoch {self.epoch}"
+                "%s is %.6g in epoch %s; still best: %.6g in epoch %s", self.metric, value, epoch, self.best, self.epoch
             )
             return
         self.best, self.epoch = value, epoch
         if engine.state.rank == 0:
             self.write()
-            logger.info(f"{self.metric} is {value:.6g} in epoch {epoch}, the best so far; weights saved to {self.path}")
+            logger.info(
+                "%s is %.6g in epoch %s, the best so far; weights saved to %s", self.metric, value, epoch, self.path
+            )
 
     def write(self) -> None:
         """Write the network's weights; a subclass may write what it keeps of them."""
@@ -99,7 +99,7 @@ class BestWeights:
         """Continue to defend the best value, unless the weights it belongs to are gone."""
         self.best, self.epoch = state["best"], state["epoch"]
         if self.best is not None and not self.path.is_file():
-            logger.warning(f"{self.path} of epoch {self.epoch} is gone; the next validation writes it anew")
+            logger.warning("%s of epoch %s is gone; the next validation writes it anew", self.path, self.epoch)
             self.best = self.epoch = None
 
 
@@ -115,13 +115,7 @@ class LastWeights:
     """
 
     def __init__(self, network: nn.Module, path: str | Path, interval: int = 1) -> None:
-        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
-            raise InputError(
-                "LastWeights, interval",
-                found=repr(interval),
-                wanted="an integer of 1 or more",
-                remedy="give a number of epochs",
-            )
+        require_integer("LastWeights, interval", interval, 1, "give a number of epochs")
         self.network, self.path, self.interval = network, Path(path), interval
 
     def attach(self, engine: Workflow) -> None:
@@ -146,7 +140,7 @@ class LastWeights:
 
     def _save(self, epoch: int) -> None:
         self.write()
-        logger.info(f"weights of epoch {epoch} saved to {self.path}")
+        logger.info("weights of epoch %s saved to %s", epoch, self.path)
 
 
 def check_written(engine: Workflow, handlers: Iterable[object], training: str | Path) -> None:

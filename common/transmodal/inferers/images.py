@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from monai.data import MetaTensor
 from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
 
 from transmodal.errors import InputError
+from transmodal.tensors import without_metadata
 
 __all__ = ["plain_input", "with_metadata_of"]
 
@@ -32,7 +32,7 @@ def plain_input(inputs: Tensor, network: nn.Module, where: str, spatial_dims: in
             wanted=_WANTED[spatial_dims],
             remedy=remedy,
         )
-    plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+    plain = without_metadata(inputs)
     return plain.to(next(network.parameters()).device, torch.float32)
 
 

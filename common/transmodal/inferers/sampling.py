@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_flag
 from transmodal.inferers.slicewise import NumberedInferer
 from transmodal.schedulers.noise import NormalNoise, SeededNoise, mixed
 
@@ -123,10 +123,8 @@ def check_arguments(owner: object, least: Mapping[str, int], flags: Sequence[str
                 remedy="give a smaller seed" if below else f"give {name} as a number without quotes",
             )
     for name in flags:
-        if not isinstance(getattr(owner, name), bool):
-            raise InputError(
-                f"{type(owner).__name__}, {name}",
-                found=repr(getattr(owner, name)),
-                wanted="true or false in JSON, True or False on the command line",
-                remedy=f"write --{name} True or --{name} False, with a capital letter",
-            )
+        require_flag(
+            f"{type(owner).__name__}, {name}",
+            getattr(owner, name),
+            f"write --{name} True or --{name} False, with a capital letter",
+        )

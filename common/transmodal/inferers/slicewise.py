@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import Tensor, nn
 
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_flag, require_integer
 from transmodal.inferers.images import with_metadata_of
 from transmodal.inferers.progress import Calls, calls_of
+from transmodal.tensors import without_metadata
 
 __all__ = ["NumberedInferer", "SliceWiseInferer", "TargetInferer"]
 
@@ -73,23 +73,25 @@ class SliceWiseInferer(Inferer):
             The weights of a module that work on slices, those of four dimensions, are laid out so too, and stay so:
             with one channel a slice has no layout of its own, and it is the weights that decide.
     Raises:
-        ValueError: if ``axis`` or ``batch_size`` is out of range.
-        InputError: if a flag arrives as a string, as ``--amp true`` on a command line does.
+        InputError: if ``axis`` or ``batch_size`` is out of range, or a flag arrives as a string, as ``--amp true`` on a
+            command line does.
     """
 
     def __init__(
         self, inferer: Inferer, axis: int = 2, batch_size: int = 16, amp: bool = False, channels_last: bool = False
     ) -> None:
-        if axis not in (0, 1, 2) or batch_size < 1:
-            raise ValueError(f"wanted axis 0, 1 or 2 and batch_size >= 1, got axis={axis} and batch_size={batch_size}")
+        if isinstance(axis, bool) or axis not in (0, 1, 2):
+            raise InputError(
+                "SliceWiseInferer, axis",
+                found=repr(axis),
+                wanted="0, 1 or 2",
+                remedy="give the spatial axis that numbers the slices, 2 for axial ones after orientation to RAS",
+            )
+        require_integer("SliceWiseInferer, batch_size", batch_size, 1, "give the number of slices at a time")
         for name, flag in (("amp", amp), ("channels_last", channels_last)):
-            if not isinstance(flag, bool):
-                raise InputError(
-                    f"SliceWiseInferer, {name}",
-                    found=repr(flag),
-                    wanted="true or false in JSON, True or False on the command line",
-                    remedy=f"write --{name} True or --{name} False, with a capital letter",
-                )
+            require_flag(
+                f"SliceWiseInferer, {name}", flag, f"write --{name} True or --{name} False, with a capital letter"
+            )
         self.inferer, self.axis, self.batch_size, self.amp, self.channels_last = (
             inferer,
             axis,
@@ -101,7 +103,7 @@ class SliceWiseInferer(Inferer):
     @torch.no_grad()
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Translate a batch of volumes (B, C, H, W, D), or of pictures (B, C, H, W), in [-1, 1]."""
-        plain = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+        plain = without_metadata(inputs)
         if self.channels_last and isinstance(network, nn.Module):
             _lay_out_channels_last(network)
         if plain.ndim == 4:

@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_flag
 
 __all__ = [
     "PSNR_CEILING",
@@ -78,13 +78,9 @@ class SynthRAD2025:
     }
 
     def __init__(self, dynamic_range: Sequence[float] = (-1024.0, 3000.0), corrected: bool = False) -> None:
-        if not isinstance(corrected, bool):
-            raise InputError(
-                "SynthRAD2025, corrected",
-                found=repr(corrected),
-                wanted="true or false",
-                remedy="in JSON write true or false; on a command line True or False",
-            )
+        require_flag(
+            "SynthRAD2025, corrected", corrected, "in JSON write true or false; on a command line True or False"
+        )
         self.dynamic_range, self.corrected = _checked_range(dynamic_range), corrected
 
     @property

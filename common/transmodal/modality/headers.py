@@ -13,8 +13,8 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.misc import is_dicom
 
-from transmodal.data.layout import visible
 from transmodal.dicom.headers import NO_IMAGES
+from transmodal.files import visible
 from transmodal.modality.verdict import Verdict
 
 __all__ = ["from_dicom"]

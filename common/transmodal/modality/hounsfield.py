@@ -8,10 +8,10 @@ Hounsfield units; doubtful CT is left to the network.
 from __future__ import annotations
 
 import torch
-from monai.data import MetaTensor
 from torch import Tensor
 
 from transmodal.modality.verdict import Verdict
+from transmodal.tensors import without_metadata
 
 __all__ = ["from_hounsfield", "may_be_hounsfield"]
 
@@ -54,7 +54,7 @@ def may_be_hounsfield(image: Tensor) -> bool:
 
 
 def _sample(image: Tensor) -> Tensor:
-    values = image.as_tensor() if isinstance(image, MetaTensor) else image
+    values = without_metadata(image)
     values = values.detach().flatten()
     return values[:: max(1, len(values) // SAMPLED)].float()
 

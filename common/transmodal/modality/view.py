@@ -6,9 +6,10 @@ Robust percentiles of each slice become -1 and 1, so that an 8-bit picture and t
 from __future__ import annotations
 
 import torch
-from monai.data import MetaTensor
 from torch import Tensor
 from torch.nn import functional
+
+from transmodal.tensors import without_metadata
 
 __all__ = ["as_seen", "evenly_spaced", "seen_slices"]
 
@@ -57,7 +58,7 @@ def seen_slices(image: Tensor, size: int, max_slices: int = 32, axis: int = 2) -
     Returns:
         (N, 1, S, S) in [-1, 1]; N is 0 where no slice shows anything.
     """
-    values = image.as_tensor() if isinstance(image, MetaTensor) else image
+    values = without_metadata(image)
     volume = values[0][..., None] if values.ndim == 3 else values[0].movedim(axis, -1)
     seen = [as_seen(volume[..., position], size) for position in evenly_spaced(volume.shape[-1], max_slices)]
     widest = max(contrast for _, contrast in seen)

@@ -90,8 +90,10 @@ class LatentScale(nn.Module):
         if bool(constant.any()):
             numbers = ", ".join(map(str, constant.nonzero().flatten().tolist()))
             logger.warning(
-                f"of the {channels} latent channels, number {numbers} (from 0) is the same everywhere and is not "
-                "scaled; see that the training of the autoencoder went well"
+                "of the %s latent channels, number %s (from 0) is the same everywhere and is not "
+                "scaled; see that the training of the autoencoder went well",
+                channels,
+                numbers,
             )
         std = torch.where(constant, torch.ones_like(std), std)
         self.mean.copy_(mean)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from transmodal.errors import InputError
+from transmodal.errors import require_integer, require_number
 
 
 class CosineAnnealing(CosineAnnealingLR):
@@ -29,20 +29,8 @@ class CosineAnnealing(CosineAnnealingLR):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        if isinstance(T_max, bool) or not isinstance(T_max, int) or T_max < 1:
-            raise InputError(
-                "CosineAnnealing, T_max",
-                found=repr(T_max),
-                wanted="an integer of 1 or more",
-                remedy="give a number of epochs",
-            )
-        if isinstance(eta_min, bool) or not isinstance(eta_min, (int, float)) or not 0 <= eta_min < math.inf:
-            raise InputError(
-                "CosineAnnealing, eta_min",
-                found=repr(eta_min),
-                wanted="a number of 0 or more",
-                remedy="give the last learning rate as a number without quotes",
-            )
+        require_integer("CosineAnnealing, T_max", T_max, 1, "give a number of epochs")
+        require_number("CosineAnnealing, eta_min", eta_min, "give the last learning rate as a number without quotes")
         super().__init__(optimizer, T_max, eta_min, last_epoch)
 
     def get_lr(self) -> list[float | Tensor]:

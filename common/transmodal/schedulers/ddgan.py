@@ -18,7 +18,7 @@ import math
 import torch
 from torch import Tensor
 
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_integer
 from transmodal.schedulers.timesteps import TimestepTables
 
 __all__ = ["DDGANScheduler"]
@@ -113,13 +113,12 @@ class DDGANScheduler:
 
 
 def _check_schedule(num_timesteps: int, beta_min: float, beta_max: float) -> None:
-    if isinstance(num_timesteps, bool) or not isinstance(num_timesteps, int) or num_timesteps < 1:
-        raise InputError(
-            "DDGANScheduler, num_timesteps",
-            found=repr(num_timesteps),
-            wanted="an integer of 1 or more",
-            remedy="give the number of steps that the network was trained with, 4 as published",
-        )
+    require_integer(
+        "DDGANScheduler, num_timesteps",
+        num_timesteps,
+        1,
+        "give the number of steps that the network was trained with, 4 as published",
+    )
     rates = (beta_min, beta_max)
     if any(isinstance(rate, bool) or not isinstance(rate, int | float) for rate in rates) or not (
         0 < beta_min <= beta_max < math.inf

@@ -19,7 +19,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_integer
 from transmodal.schedulers.timesteps import TimestepTables
 
 __all__ = ["BetaDiffusion", "Diffusion", "GaussianDiffusion"]
@@ -87,9 +87,7 @@ class BetaDiffusion:
         Raises:
             InputError: if shapes differ or a timestep is out of range (on the CPU; elsewhere the device raises).
         """
-        self._tables.check(timesteps, x_0=x_0, noise=noise)
-        signal, deviation = self._tables.at(timesteps, x_0, "signal", "noise")
-        return signal * x_0.float() + deviation * noise.float()
+        return self._tables.noised(x_0, noise, timesteps)
 
     def target(self, x_0: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """What a network is to predict: the noise itself, like ``x_0``, float32."""
@@ -149,10 +147,9 @@ def check_num_timesteps(owner: str, num_timesteps: int) -> None:
     Raises:
         InputError: naming the ``owner``, unless it is an integer of 1 or more.
     """
-    if isinstance(num_timesteps, bool) or not isinstance(num_timesteps, int) or num_timesteps < 1:
-        raise InputError(
-            f"{owner}, num_timesteps",
-            found=repr(num_timesteps),
-            wanted="an integer of 1 or more",
-            remedy="give the number of steps that the network was trained with, 1000 as published",
-        )
+    require_integer(
+        f"{owner}, num_timesteps",
+        num_timesteps,
+        1,
+        "give the number of steps that the network was trained with, 1000 as published",
+    )

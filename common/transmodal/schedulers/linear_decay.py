@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from transmodal.errors import InputError
+from transmodal.errors import require_flag, require_integer
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,8 @@ class LinearDecay:
 
     def __post_init__(self) -> None:
         for name, value in (("constant_epochs", self.constant_epochs), ("decay_epochs", self.decay_epochs)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InputError(
-                    f"LinearDecay, {name}",
-                    found=repr(value),
-                    wanted="an integer of 0 or more",
-                    remedy="give a number of epochs",
-                )
-        if not isinstance(self.legacy, bool):
-            raise InputError(
-                "LinearDecay, legacy",
-                found=repr(self.legacy),
-                wanted="true or false in JSON, True or False on the command line",
-                remedy="write it with a capital letter on the command line",
-            )
+            require_integer(f"LinearDecay, {name}", value, 0, "give a number of epochs")
+        require_flag("LinearDecay, legacy", self.legacy)
 
     def factor(self, epoch: int) -> float:
         """The factor in [0, 1] for the epoch of this index, counted from 0."""

@@ -58,9 +58,7 @@ class RectifiedFlow:
         Raises:
             InputError: if shapes differ or a timestep is out of range (on the CPU; elsewhere the device raises).
         """
-        self._tables.check(timesteps, x_0=x_0, noise=noise)
-        signal, deviation = self._tables.at(timesteps, x_0, "signal", "noise")
-        return signal * x_0.float() + deviation * noise.float()
+        return self._tables.noised(x_0, noise, timesteps)
 
     def target(self, x_0: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """What a network is to predict: the velocity (equation 2), like ``x_0``, float32."""

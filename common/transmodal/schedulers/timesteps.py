@@ -60,6 +60,19 @@ class TimestepTables:
                 remedy="count timesteps from 0, or make the scheduler with the num_timesteps of the network",
             )
 
+    def noised(self, x_0: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """``signal`` times the images plus ``noise`` times the noise, by the tables of these names, float32.
+
+        Args:
+            x_0, noise: (B, ...).
+            timesteps: t of each sample, (B,), integer.
+        Raises:
+            InputError: as :meth:`check`.
+        """
+        self.check(timesteps, x_0=x_0, noise=noise)
+        signal, deviation = self.at(timesteps, x_0, "signal", "noise")
+        return signal * x_0.float() + deviation * noise.float()
+
     def _on(self, device: torch.device) -> dict[str, Tensor]:
         if device not in self._tables:
             of_cpu = self._tables[torch.device("cpu")]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_flag
 
 __all__ = ["CleanMaskd", "fill_holes", "largest_components"]
 
@@ -46,13 +46,7 @@ class CleanMaskd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         for name, flag in (("holes", holes), ("enabled", enabled)):
-            if not isinstance(flag, bool):
-                raise InputError(
-                    f"CleanMaskd, {name}",
-                    found=repr(flag),
-                    wanted="true or false in JSON, True or False on the command line",
-                    remedy="write it with a capital letter on the command line",
-                )
+            require_flag(f"CleanMaskd, {name}", flag)
         if isinstance(share, str | bool) or not 0 <= share <= 1:
             raise InputError(
                 "CleanMaskd, share",

@@ -13,6 +13,7 @@ from monai.data.utils import compute_shape_offset, to_affine_nd, zoom_affine
 from monai.transforms import InvertibleTransform, MapTransform, SpatialResample
 
 from transmodal.data.checks import check_same_grid
+from transmodal.errors import InputError
 
 __all__ = ["EnsureVolumed", "SameGridd", "SpacingWithinToleranced"]
 
@@ -74,6 +75,21 @@ class SameGridd(MapTransform):
         return sample
 
 
+def _three_numbers(pixdim: Any) -> tuple[float, float, float]:
+    try:
+        first, second, third = map(float, pixdim)
+        if isinstance(pixdim, str) or not np.isfinite([first, second, third]).all():
+            raise ValueError(pixdim)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "pixdim",
+            found=repr(pixdim),
+            wanted="three numbers, a spacing in mm for each axis",
+            remedy='write it as "[1.0,1.0,-1.0]"; a value of at most 0 keeps the axis as it is',
+        ) from error
+    return first, second, third
+
+
 def _as_read(image: MetaTensor) -> MetaTensor:
     """The grid an image had in its file, without the memory of an image."""
     shape = [int(size) for size in image.meta["spatial_shape"]]
@@ -96,6 +112,8 @@ class SpacingWithinToleranced(MapTransform, InvertibleTransform):
         pixdim: wanted spacing in mm per axis; a value <= 0 keeps the axis as it is.
         tolerance: relative difference up to which an axis is kept.
         mode: interpolation, ``"bilinear"`` or ``"nearest"``; one value or one per key.
+    Raises:
+        InputError: if ``pixdim`` is not three finite numbers.
     """
 
     def __init__(
@@ -107,7 +125,7 @@ class SpacingWithinToleranced(MapTransform, InvertibleTransform):
         allow_missing_keys: bool = True,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.pixdim, self.tolerance = tuple(float(value) for value in pixdim), float(tolerance)
+        self.pixdim, self.tolerance = _three_numbers(pixdim), float(tolerance)
         self.modes = (mode,) * len(self.keys) if isinstance(mode, str) else tuple(mode)
         self.resample = SpatialResample(padding_mode="border", align_corners=False, dtype=np.float64)
 

@@ -17,6 +17,7 @@ from monai.utils import ensure_tuple
 from torch import Tensor
 
 from transmodal.errors import InputError
+from transmodal.tensors import without_metadata
 
 __all__ = [
     "HounsfieldWindow",
@@ -25,6 +26,7 @@ __all__ = [
     "NonzeroPercentiles",
     "RobustPercentiles",
     "ScaleModalityd",
+    "restored_bounds",
     "scale_of",
 ]
 
@@ -59,15 +61,19 @@ class IntensityWindow:
         units: of these values, as figures and reports name them.
         dtype: of restored images; whole numbers are rounded to.
     Raises:
-        ValueError: if ``low >= high``.
-        InputError: if ``dtype`` is not a data type of torch.
+        InputError: if not ``low < high``, or ``dtype`` is not a data type of torch.
     """
 
     def __init__(
         self, low: float = 0.0, high: float = 1.0, units: str = "a.u.", dtype: torch.dtype = torch.float32
     ) -> None:
-        if low >= high:
-            raise ValueError(f"a window in {units} needs low < high, got low={low} and high={high}")
+        if not low < high:
+            raise InputError(
+                f"{type(self).__name__}, low and high",
+                found=f"low {low} and high {high} {units}",
+                wanted="low < high",
+                remedy="give the values that are to become -1 and 1, the lower one first",
+            )
         if not isinstance(dtype, torch.dtype):
             raise InputError(
                 f"{type(self).__name__}, dtype",
@@ -111,7 +117,7 @@ class RobustPercentiles:
         lower, upper: percentiles in [0, 100] that become -1 and 1.
         scale: a synthetic image is written on [0, ``scale``], the upper percentile of a real one at ``scale``.
     Raises:
-        ValueError: if the percentiles are not ``0 <= lower < upper <= 100`` or the scale is not positive.
+        InputError: if the percentiles are not ``0 <= lower < upper <= 100`` or the scale is not positive.
     """
 
     units = "a.u."
@@ -119,13 +125,18 @@ class RobustPercentiles:
 
     def __init__(self, lower: float = 0.5, upper: float = 99.5, scale: float = 1000.0) -> None:
         if not 0 <= lower < upper <= 100 or scale <= 0:
-            raise ValueError(f"wanted 0 <= lower < upper <= 100 and scale > 0, got {lower}, {upper} and {scale}")
+            raise InputError(
+                f"{type(self).__name__}, lower, upper and scale",
+                found=f"{lower}, {upper} and {scale}",
+                wanted="0 <= lower < upper <= 100 and scale > 0",
+                remedy="give two percentiles, 0.5 and 99.5 as a rule, and the value that the upper one is written as",
+            )
         self.lower, self.upper, self.written_scale = float(lower), float(upper), float(scale)
 
     def bounds(self, image: Tensor, mask: Tensor | None = None) -> tuple[float, float]:
         """The two percentiles of ``image`` where ``mask`` is non-zero; of the whole image without a mask."""
         values = image if mask is None or not bool((mask > 0).any()) else image[mask > 0]
-        values = _plain(values).flatten().float().sort().values
+        values = without_metadata(values).flatten().float().sort().values
         low, high = (_quantile(values, q / 100) for q in (self.lower, self.upper))
         if high <= low:  # a nearly binary image: fall back to its full range
             low, high = float(values[0]), float(values[-1])
@@ -150,7 +161,7 @@ class NonzeroPercentiles(RobustPercentiles):
         lower, upper: percentiles in [0, 100] that become -1 and 1.
         scale: a synthetic image is written on [0, ``scale``], the upper percentile of a real one at ``scale``.
     Raises:
-        ValueError: if the percentiles are not ``0 <= lower < upper <= 100`` or the scale is not positive.
+        InputError: if the percentiles are not ``0 <= lower < upper <= 100`` or the scale is not positive.
     """
 
     def __init__(self, lower: float = 1.0, upper: float = 99.0, scale: float = 1000.0) -> None:
@@ -162,7 +173,7 @@ class NonzeroPercentiles(RobustPercentiles):
         Raises:
             InputError: if it has none.
         """
-        values = _plain(image)
+        values = without_metadata(image)
         if not bool((values > 0).any()):
             raise InputError(
                 "an image that NonzeroPercentiles scales",
@@ -250,6 +261,12 @@ def scale_of(modality: str, intensity: Mapping[str, IntensityScale]) -> Intensit
     return intensity[modality]
 
 
+def restored_bounds(scale: IntensityScale) -> tuple[float, float]:
+    """The values that stand for -1 and 1 on the network's scale, in the scale's units."""
+    low, high = scale.restore(torch.tensor([-1.0, 1.0])).tolist()
+    return float(low), float(high)
+
+
 def _check_channels(image: Tensor, modalities: Sequence[str], where: str) -> None:
     if len(image) != len(modalities):
         raise InputError(
@@ -262,10 +279,6 @@ def _check_channels(image: Tensor, modalities: Sequence[str], where: str) -> Non
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in sorted(names))
-
-
-def _plain(image: Tensor) -> Tensor:
-    return image.as_tensor() if isinstance(image, MetaTensor) else image
 
 
 def _quantile(ordered: Tensor, q: float) -> float:

@@ -18,6 +18,7 @@ from monai.transforms import LoadImaged
 from monai.utils import ensure_tuple
 
 from transmodal.data.checks import check_image, check_path, check_same_grid
+from transmodal.data.headers import NIFTI, read_header
 from transmodal.data.layout import ALIASES, PICTURES, extension
 from transmodal.errors import InputError
 from transmodal.transforms.geometry import EnsureVolumed
@@ -41,10 +42,9 @@ class NamedLoadImaged(LoadImaged):
         try:
             loaded = self._loader(str(path))
         except Exception as error:  # readers raise whatever they like; the user needs the file's name
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise InputError(
                 path,
-                found=f"a file that cannot be read ({reason})",
+                found=f"a file that cannot be read ({_reason(error)})",
                 wanted="a complete NIfTI, MHA, NRRD, PNG or JPEG file or a folder of one DICOM series",
                 remedy="copy or convert the file again; it may be truncated",
             ) from error
@@ -52,8 +52,29 @@ class NamedLoadImaged(LoadImaged):
         image: MetaTensor = loaded[0] if isinstance(loaded, tuple) else loaded
         if path.suffix.lower() in PICTURES:  # shown as radiologists see it: columns run to the left, rows to the back
             image.affine = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0], dtype=torch.float64))
+        if path.is_file() and extension(path) in NIFTI:
+            _restore_affine(image, path)
         image.meta["case"] = case or path.name.split(".")[0]
         return image
+
+
+def _reason(error: Exception) -> str:
+    """The line of a reader's message that tells what is wrong; ITK's comes after the place in its own code."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    line = next((line for line in lines if "ITK ERROR:" in line), lines[0])
+    return re.sub(r"^.*ITK ERROR: *(\w+\(0x[0-9a-f]+\): *)?", "", line).strip()[:200]
+
+
+def _restore_affine(image: MetaTensor, path: Path) -> None:
+    """Give a NIfTI image its affine as it is stored.
+
+    MONAI puts another in its place, even without direction and origin, if it differs in the fifth digit from ``pixdim``
+    or has axes as little off a right angle.
+    """
+    stored = read_header(path).affine
+    if stored is not None:
+        image.affine = torch.from_numpy(stored)
+        image.meta["original_affine"] = stored.copy()
 
 
 class CheckedLoadImaged(NamedLoadImaged):

@@ -14,14 +14,16 @@ from monai.data import MetaTensor
 from monai.data.utils import to_affine_nd
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from transmodal.data.checks import check_image, check_path
 from transmodal.data.layout import PICTURES, extension
 from transmodal.data.radiograph_check import check_radiograph, marks
 from transmodal.data.radiograph_files import read_picture
 from transmodal.dicom.radiograph import read_radiograph
-from transmodal.errors import InputError
+from transmodal.errors import InputError, require_flag
 from transmodal.transforms.loading import NamedLoadImaged
+from transmodal.transforms.radiograph import LONGEST_PIXEL
 
 __all__ = ["RadiographLoadImaged", "coronal_affine"]
 
@@ -39,9 +41,9 @@ class RadiographLoadImaged(NamedLoadImaged):
 
     Args:
         keys: paths to load.
-        check_chest: refuse what is no frontal chest radiograph, stands on its head or has inverted greys. Headers of
-            DICOM files are looked at in any case. Marks that are part of the picture, such as letters, are logged once
-            per file.
+        check_chest: refuse what is no frontal chest radiograph, stands on its head or has inverted greys, as it looks
+            on square pixels. Headers of DICOM files are looked at in any case. Marks that are part of the picture, such
+            as letters, are logged once per file.
         invert: turn inverted greys over instead of refusing them; needs ``check_chest``, which finds them.
     Raises:
         InputError: if a file is missing, unreadable, empty, constant, not finite, coloured, inverted or no chest; or if
@@ -58,13 +60,7 @@ class RadiographLoadImaged(NamedLoadImaged):
     ) -> None:
         super().__init__(keys, allow_missing_keys, **reader)
         for name, flag in (("check_chest", check_chest), ("invert", invert)):
-            if not isinstance(flag, bool):
-                raise InputError(
-                    f"RadiographLoadImaged, {name}",
-                    found=repr(flag),
-                    wanted="true or false in JSON, True or False on the command line",
-                    remedy="write it with a capital letter on the command line",
-                )
+            require_flag(f"RadiographLoadImaged, {name}", flag)
         self.check_chest, self.invert = check_chest, invert
         self.told: set[Path] = set()
 
@@ -79,15 +75,19 @@ class RadiographLoadImaged(NamedLoadImaged):
         values, spacing, notes = self._as_it_hangs(path)
         picture = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None]
         check_image(picture, "xray", path)
-        shown = check_radiograph(picture, path, self.invert) if self.check_chest else picture
-        if shown is not picture:
-            picture, notes = shown, (*notes, "its grey levels were turned over")
+        if self.check_chest:
+            seen = _squared(picture, spacing)
+            if check_radiograph(seen, path, self.invert) is not seen:
+                picture = picture.max() + picture.min() - picture
+                notes = (*notes, "its grey levels were turned over")
         if letters := marks(picture):
             notes = (*notes, f"{letters} mark{'s' * (letters > 1)} such as letters lie in the picture")
         self._tell(path, notes)
         image = MetaTensor(picture, affine=torch.from_numpy(coronal_affine(picture.shape[1:], spacing or (1.0, 1.0))))
         image.meta |= {"filename_or_obj": str(path), "case": case or path.name.split(".")[0], "notes": "; ".join(notes)}
         image.meta |= {"spatial_shape": np.array(picture.shape[1:]), "original_channel_dim": 0}
+        volume = path.is_file() and extension(path) not in ("", *PICTURES)
+        image.meta["spacing_told"] = volume and spacing != (1.0, 1.0)
         return image
 
     def _as_it_hangs(self, path: Path) -> tuple[NDArray[np.float32], tuple[float, float] | None, tuple[str, ...]]:
@@ -139,6 +139,18 @@ def coronal_affine(shape: Sequence[int], spacing: Sequence[float]) -> NDArray[np
         ],
         dtype=np.float64,
     )
+
+
+def _squared(picture: Tensor, spacing: tuple[float, float] | None) -> Tensor:
+    """The picture (1, rows, columns) on square pixels, the coarser axis refined; itself where they are square."""
+    if spacing is None or max(spacing) <= 1.01 * min(spacing):
+        return picture
+    finest = min(spacing)
+    rows, columns = (
+        round(length * min(edge / finest, LONGEST_PIXEL))
+        for length, edge in zip(picture.shape[1:], spacing, strict=True)
+    )
+    return F.interpolate(picture[None], size=(rows, columns), mode="bilinear", align_corners=False)[0]
 
 
 def _hung(image: MetaTensor, path: Path) -> tuple[NDArray[np.float32], tuple[float, float]]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from transmodal.data.saving import DEVIATION_SUFFIX
 from transmodal.errors import InputError
-from transmodal.transforms.intensity import BOUNDS, IntensityScale, scale_of
+from transmodal.transforms.intensity import BOUNDS, IntensityScale, restored_bounds, scale_of
 
 __all__ = ["OnScaleOfd", "RestoreModalityd", "SplitDeviationd"]
 
@@ -44,7 +44,7 @@ class SplitDeviationd(MapTransform):
     ) -> None:
         super().__init__(keys)
         self.to = dict(zip(self.keys, ensure_tuple(to), strict=True))
-        low, high = scale_of(modality, intensity).restore(torch.tensor([-1.0, 1.0])).tolist()
+        low, high = restored_bounds(scale_of(modality, intensity))
         self.half_width = (high - low) / 2
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:

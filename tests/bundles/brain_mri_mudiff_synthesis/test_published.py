@@ -11,10 +11,11 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 from mudiff_bundle.networks import ContrastAwareDenoiser, ContrastSpecificDenoiser
-from mudiff_bundle.published import aware_names, read, recognise, specific_names
+from mudiff_bundle.published import read, recognise
 from torch import Tensor, nn
 
 from tests.parity.fill import fill_keys
+from tests.parity.published_names import aware_names, specific_names
 from transmodal.checkpoints import KeyMap, match
 from transmodal.errors import InputError
 from transmodal.published import TRANSPOSED

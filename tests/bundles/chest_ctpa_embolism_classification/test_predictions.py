@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from embolism_bundle.predictions import Collector, Prediction, read_predictions, write_predictions
+from ignite.engine import Engine
 
 from tests.bundles.chest_ctpa_embolism_classification.conftest import prediction
 from transmodal.errors import InputError
@@ -25,12 +25,10 @@ class Kept(Collector):
 def collected(samples: list[dict[str, Any]], sections: dict[str, str] | None = None) -> list[Prediction]:
     """What an evaluator with these samples leaves, whose outputs have no label."""
     collector = Kept("unused", sections)
-    collector._start(None)  # type: ignore[arg-type]
-    for sample in samples:
-        output = {"image": None, "label": None, "pred": torch.tensor(sample.pop("pred"))}
-        engine = SimpleNamespace(state=SimpleNamespace(batch=[sample], output=[output]))
-        collector._collect(engine)  # type: ignore[arg-type]
-    collector._finish(None)  # type: ignore[arg-type]
+    outputs = [{"image": None, "label": None, "pred": torch.tensor(sample.pop("pred"))} for sample in samples]
+    engine = Engine(lambda engine, batch: [outputs[engine.state.iteration - 1]])
+    collector.attach(engine)
+    engine.run([[sample] for sample in samples])
     return collector.kept
 
 

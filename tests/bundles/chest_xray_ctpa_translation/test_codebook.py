@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 from xray2ctpa_bundle import codebook as module
-from xray2ctpa_bundle.codebook import Codebook, straight_through
+from xray2ctpa_bundle.codebook import Codebook
 
 from transmodal.errors import InputError
+from transmodal.networks.blocks.straight_through import straight_through
 
 
 def codebook(codes: list[list[float]], decay: float = 0.9, restart: float = 0.0) -> Codebook:

@@ -12,11 +12,12 @@ import torch
 from ignite.engine import Engine
 from monai.data import MetaTensor
 from xray2ctpa_bundle.consistency import MEASURES, ConsistencyReport, consistency
+from xray2ctpa_bundle.projected import WindowedAttenuation
 
 from transmodal.errors import InputError
 from transmodal.phantom import Chest, make_case
 from transmodal.projection import ConeBeam, TrilinearProjector
-from transmodal.transforms import FieldOfViewd, IntensityWindow, radiograph_of
+from transmodal.transforms import FieldOfViewd, IntensityWindow, RadiographScale, radiograph_of
 
 PIXELS = 32
 PROJECTOR = TrilinearProjector(ConeBeam.covering(384, pixels=PIXELS), step=8.0)
@@ -95,6 +96,56 @@ def test_what_the_volume_does_not_reach_does_not_count(reported: Callable[..., A
     altered["image"][:, :2] = altered["image"][:, -2:] = 1.0
     rows, _ = reported(altered)
     assert [float(rows[0][name]) for name in MEASURES] == [pytest.approx(1, abs=1e-4)] * 3
+
+
+def emptied(ct: MetaTensor) -> MetaTensor:
+    return ct.clone().fill_(-1000)
+
+
+def test_a_ct_without_any_density_is_told_and_the_rest_compared(tmp_path: Path, chests: list[MetaTensor]) -> None:
+    """Percentiles of a black projection have no contrast to scale by."""
+    scale = RadiographScale(equalise=True)
+    radiograph = scale.scale(radiograph_of(chests[0], PROJECTOR))
+    engine = Engine(lambda engine, batch: batch)
+    ConsistencyReport(tmp_path, PROJECTOR, scale).attach(engine)
+    records = [{"case": case, "image": radiograph, "pred": pred} for case, pred in (("empty", emptied(chests[0])),
+                                                                                   ("true", chests[0]))]  # fmt: skip
+    metrics = engine.run([records]).metrics
+    with (tmp_path / "consistency.csv").open(newline="") as file:
+        empty, true = csv.DictReader(file)
+    assert empty["ncc"] == empty["gradient_correlation"] == ""
+    assert float(true["ncc"]) == pytest.approx(1, abs=1e-4)
+    assert metrics["drr_ncc"] == pytest.approx(1, abs=1e-4)
+
+
+WINDOW = (-200.0, 500.0)
+
+
+def judged(ct: MetaTensor, pred: MetaTensor, folder: Path, **density: Any) -> Row:
+    """The row of a result for the radiograph of ``ct``, the true CT."""
+    engine = Engine(lambda engine, batch: batch)
+    ConsistencyReport(folder, PROJECTOR, SCALE, **density).attach(engine)
+    engine.run([[record(ct, pred, label=ct)]])
+    with (folder / "consistency.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    return row
+
+
+def test_in_a_window_the_truth_is_what_a_perfect_result_would_reach(tmp_path: Path, chests: list[MetaTensor]) -> None:
+    row = judged(chests[0], chests[0].clone().clamp_(*WINDOW), tmp_path, density=WindowedAttenuation(WINDOW))
+    assert [row[name] for name in MEASURES] == [row[f"true_{name}"] for name in MEASURES]
+
+
+def test_a_perfect_result_in_a_window_without_lungs_scores_higher_where_its_end_stands_for_air(
+    tmp_path: Path, chests: list[MetaTensor]
+) -> None:
+    """Clipped, air and lungs would absorb four fifths of what water does."""
+    perfect = chests[0].clone().clamp_(*WINDOW)
+    plain, windowed = (
+        float(judged(chests[0], perfect, tmp_path, **density)["ncc"])
+        for density in ({}, {"density": WindowedAttenuation(WINDOW)})
+    )
+    assert plain + 0.02 < windowed
 
 
 def test_a_radiograph_of_another_size_is_refused(chests: list[MetaTensor], tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from matplotlib.figure import Figure
-from xray2ctpa_bundle import figure
 from xray2ctpa_bundle.figure import RadiographFigure
 
 from tests.bundles.chest_xray_ctpa_translation.chests import anatomy, chest, evaluate
@@ -86,7 +85,7 @@ def test_processes_show_the_first_cases_of_all(drawn: Any, monkeypatch: pytest.M
         elsewhere.append({"aa": next(iter(rows.values()))})
         return [rows, *elsewhere]
 
-    monkeypatch.setattr(figure, "gathered", gathered)
+    monkeypatch.setattr("transmodal.handlers.collecting.gathered", gathered)
     shown = drawn([chest(name, 1) for name in "abc"], cases_in_figure=2)
     assert len([axes for axes in shown.axes if axes.get_ylabel()]) == 2
     assert shown.axes[0].get_ylabel() == "a"

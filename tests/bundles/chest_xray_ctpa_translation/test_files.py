@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from tests.bundles.conftest import Trained
-from tests.bundles.processes import by_forks
 from tests.bundles.tiny import ROOT, TINY, read, run
 from tests.common.radiographs import write_radiograph
+from tests.processes import by_forks
 from transmodal.phantom import Chest, make_case, write_phantoms
 
 BUNDLE = ROOT / "bundles" / "chest_xray_ctpa_translation"
@@ -42,7 +42,8 @@ def write(pixels: np.ndarray, kind: str, folder: Path) -> Path:
     else:
         inverted = kind.startswith("inverted")
         stored = pixels.max() - pixels if inverted else pixels
-        write_radiograph(path, stored, PhotometricInterpretation="MONOCHROME1" if inverted else "MONOCHROME2")
+        kind = "MONOCHROME1" if inverted else "MONOCHROME2"
+        write_radiograph(path, stored, PhotometricInterpretation=kind, ImagerPixelSpacing=[5, 5])
     return path
 
 

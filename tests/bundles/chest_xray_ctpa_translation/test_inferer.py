@@ -218,7 +218,8 @@ def test_the_metadata_of_the_radiograph_stays() -> None:
 
 def test_further_tensors_are_left_aside() -> None:
     """As MONAI Deploy hands them over."""
-    RadiographSampling(FLOW)(radiographs(), network(), torch.zeros(1), mask=torch.zeros(1))
+    made = RadiographSampling(FLOW)(radiographs(), network(), torch.zeros(1), mask=torch.zeros(1))
+    assert torch.equal(made, RadiographSampling(FLOW)(radiographs(), network()))
 
 
 def test_settings_are_read_at_each_call() -> None:

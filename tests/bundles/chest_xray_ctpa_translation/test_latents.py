@@ -195,8 +195,8 @@ def test_worker_processes_change_nothing(records: list[dict[str, Any]]) -> None:
 
 def test_the_cache_spares_encoding_and_changes_nothing(records: list[dict[str, Any]], tmp_path: Path) -> None:
     cache, again = tmp_path / "cache", Preprocessing()
-    first = EncodedVolumes(records, Preprocessing(), Autoencoder(), cache_dir=cache)
-    cached = EncodedVolumes(records, again, Autoencoder(), cache_dir=str(cache))
+    first = EncodedVolumes(records, Preprocessing(), Autoencoder(), cache_dir=cache, cache_key="a")
+    cached = EncodedVolumes(records, again, Autoencoder(), cache_dir=str(cache), cache_key="a")
     assert again.calls == 0
     for number in range(3):
         for key in ("image", "label"):
@@ -206,15 +206,22 @@ def test_the_cache_spares_encoding_and_changes_nothing(records: list[dict[str, A
 
 @pytest.mark.parametrize("change", ["radiograph", "ct", "weights", "preprocessing"])
 def test_the_cache_notices_what_changes(records: list[dict[str, Any]], tmp_path: Path, change: str) -> None:
-    EncodedVolumes(records, Preprocessing(), Autoencoder(), cache_dir=tmp_path / "cache")
+    EncodedVolumes(records, Preprocessing(), Autoencoder(), cache_dir=tmp_path / "cache", cache_key="a")
     again, autoencoder = Preprocessing(), Autoencoder()
     if change in ("radiograph", "ct"):
         os.utime(records[1]["image" if change == "radiograph" else "label"], ns=(1, 1))
     if change == "weights":
         nn.init.constant_(autoencoder.weight, 2.0)
-    key = "other" if change == "preprocessing" else ""
+    key = "other" if change == "preprocessing" else "a"
     EncodedVolumes(records, again, autoencoder, cache_dir=tmp_path / "cache", cache_key=key)
     assert again.calls == (1 if change in ("radiograph", "ct") else 3)
+
+
+def test_a_cache_without_the_name_of_its_preprocessing_is_refused(
+    records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="found no cache_key beside it"):
+        EncodedVolumes(records, Preprocessing(), Autoencoder(), cache_dir=tmp_path / "cache")
 
 
 def test_no_cases_are_refused() -> None:
@@ -258,6 +265,8 @@ def test_latents_of_another_size_than_the_networks_are_refused_with_their_grid(r
 
 
 def test_latents_of_another_size_are_refused_from_the_cache_too(records: list[dict[str, Any]], tmp_path: Path) -> None:
-    EncodedVolumes(records, Preprocessing(), Autoencoder(), cache_dir=tmp_path / "cache")
+    EncodedVolumes(records, Preprocessing(), Autoencoder(), cache_dir=tmp_path / "cache", cache_key="a")
     with pytest.raises(InputError, match=r"ct_a\.nii: found latents of 3×4×4"):
-        EncodedVolumes(records, Preprocessing(), Autoencoder(), latent_size=(3, 8, 8), cache_dir=tmp_path / "cache")
+        EncodedVolumes(
+            records, Preprocessing(), Autoencoder(), latent_size=(3, 8, 8), cache_dir=tmp_path / "cache", cache_key="a"
+        )

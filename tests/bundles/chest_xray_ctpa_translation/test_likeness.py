@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.testing import assert_close
 from xray2ctpa_bundle.likeness import Likeness, Neighbours, moved_signatures, signature
 from xray2ctpa_bundle.memorisation import RememberedCTs
 
@@ -27,10 +28,24 @@ def test_a_signature_holds_means_of_blocks_within_the_window_and_the_rim() -> No
 def test_moved_signatures_are_those_of_the_moved_ct() -> None:
     ct = anatomy(1)
     found = moved_signatures(ct, WINDOW, SIZE)
-    assert found.shape == (125, 2 * 6 * 6)
+    assert found.shape == (250, 2 * 6 * 6)
     assert torch.equal(found[62], signature(ct, WINDOW, SIZE))
     moved = ct.roll((1, -1, 2), dims=(1, 2, 3))  # by halves of a coarse voxel
     assert (found == signature(moved, WINDOW, SIZE)).all(dim=1).nonzero().tolist() == [[62 - 25 + 5 - 2]]
+
+
+def test_the_second_half_of_moved_signatures_is_of_the_mirrored_ct() -> None:
+    ct = anatomy(1)
+    lying, mirrored = (moved_signatures(volume, WINDOW, SIZE) for volume in (ct, ct.flip(-1)))
+    assert_close(lying[125:], mirrored[:125], rtol=0, atol=0.1)  # HU
+
+
+def test_a_mirrored_copy_is_recognised() -> None:
+    """Moved by 6 mm, too."""
+    mirrored = moved_signatures(anatomy(5).flip(-1).roll(1, dims=3), WINDOW, SIZE)
+    found = Likeness(remembered().signatures()).neighbours(mirrored, own="a")
+    assert found.nearest == "training_5"
+    assert found.ratio < 0.1
 
 
 def test_the_ratio_of_a_copy_is_nothing_and_of_equals_one() -> None:

@@ -273,8 +273,9 @@ def test_configs_train_adapters_of_loaded_weights_and_merge_them(tmp_path: Path)
             "parameters": {"_target_": "xray2ctpa_bundle.lora.trained_parameters", "network": "@network"},
             "merged": {
                 "_target_": "xray2ctpa_bundle.lora.with_merged",
-                "network": "@loaded",
+                "network": "@network_def",
                 "path": "@adapters_path",
+                "weights": str(tmp_path / "model.pt"),
             },
         }
     )

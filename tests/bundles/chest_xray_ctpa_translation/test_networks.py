@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from copy import deepcopy
 from pathlib import Path
 
@@ -136,13 +137,40 @@ def test_weights_for_another_task_are_refused(other: dict[str, object]) -> None:
 
 
 def test_how_a_number_is_written_makes_no_other_task() -> None:
-    of_task(HU=(-1000.0, 6e2), mm=[320, 384, 384]).load_state_dict(of_task().state_dict())
+    given, network = of_task().state_dict(), of_task(HU=(-1000.0, 6e2), mm=[320, 384, 384])
+    network.load_state_dict(given)
+    assert network.state_dict().keys() == given.keys()
+    assert all(torch.equal(value, given[key]) for key, value in network.state_dict().items())
 
 
 def test_weights_that_tell_no_task_are_incomplete() -> None:
     state = {key: value for key, value in of_task().state_dict().items() if not key.startswith("task")}
     with pytest.raises(RuntimeError, match=r"Missing key\(s\) in state_dict: \"task.description\""):
         of_task().load_state_dict(state)
+
+
+LATENTS = {"latents": 1.0, "grey": [0.114, 0.587, 0.299]}
+
+
+@pytest.mark.parametrize("other", [{"latents": 0.5}, {"grey": None}])
+def test_weights_for_latents_of_another_factor_or_grey_are_refused(other: dict[str, object]) -> None:
+    expected = r"equalised True, latents 1, grey 0.114 0.587 0.299; wanted .*\n.*latent_factor, grey"
+    with pytest.raises(InputError, match=expected):
+        of_task(**LATENTS | other).load_state_dict(of_task(**LATENTS).state_dict())
+
+
+def test_weights_that_tell_nothing_of_their_latents_are_taken_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    network, given = of_task(**LATENTS), of_task()
+    with caplog.at_level(logging.WARNING, logger=XRayToCT.__module__):
+        network.load_state_dict(given.state_dict())
+    assert torch.equal(network.autoencoder.quant.weight, given.autoencoder.quant.weight)
+    assert str(network.task).endswith("latents 1, grey 0.114 0.587 0.299")
+    assert "latents and grey; taken is latents 1, grey 0.114 0.587 0.299, as configured" in caplog.text
+
+
+def test_weights_that_tell_nothing_of_their_latents_are_still_refused_for_another_task() -> None:
+    with pytest.raises(InputError, match="HU -200 500"):
+        of_task(**LATENTS).load_state_dict(of_task(HU=[-200, 500]).state_dict())
 
 
 def test_all_that_is_not_frozen_is_trained() -> None:
@@ -189,7 +217,9 @@ def test_an_embedding_of_another_size_is_refused() -> None:
 
 
 def test_what_a_denoiser_does_not_take_may_have_any_size() -> None:
-    XRayToCT(autoencoder(), encoder(embedding_dim=0), modern(), GRID)
+    network = XRayToCT(autoencoder(), encoder(embedding_dim=0), modern(), GRID).eval()
+    with torch.no_grad():
+        assert network(torch.zeros(1, 1, 32, 32)).shape[1] == network.autoencoder.latent_channels
 
 
 def test_a_grid_that_the_autoencoder_cannot_halve_is_refused() -> None:

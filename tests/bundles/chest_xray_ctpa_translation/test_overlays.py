@@ -112,6 +112,36 @@ def test_the_modern_denoiser_trains_by_rectified_flow_and_translates(trained: Tr
     assert ct.min() < ct.max()
 
 
+def test_the_modern_denoiser_trains_by_velocity_too(trained: Trained, tmp_path: Path) -> None:
+    weights = train(trained, tmp_path / "velocity", "modern", "velocity", **MODERN)
+    assert any(name.startswith("denoiser.network.") and "null" in name for name in weights)
+    ct = translate(trained, tmp_path / "velocity" / "model.pt", tmp_path / "ct", "modern", "velocity", **MODERN)
+    assert ct.min() < ct.max()
+
+
+@pytest.mark.parametrize("sizes", ["modern", "small"])
+def test_velocity_replaces_what_rectified_flow_sets_and_nothing_else(sizes: str) -> None:
+    flow = {"denoiser_def", "diffusion", "sampler", "weight"}
+    assert config("velocity").keys() - {"_desc_"} == flow
+    assert flow - {"denoiser_def"} <= config(sizes).keys()
+
+
+@pytest.mark.parametrize("name", ["train", "inference"])
+def test_weights_are_told_what_their_latents_are(name: str) -> None:
+    ids = {"latent_factor": 0.13025, "grey": [0.2, 0.3, 0.5]}
+    task = ConfigParser(config(name) | ids).get_parsed_content("network_def#task")
+    assert (task["latents"], task["grey"]) == (0.13025, [0.2, 0.3, 0.5])
+
+
+def test_results_are_judged_by_what_the_window_of_the_model_allows() -> None:
+    with importable(BUNDLE):
+        density = ConfigParser(config("inference") | {"window": [-200, 500]}).get_parsed_content("density")
+    assert (density.low, density.high) == (-200, 500)
+    assert config("inference")["consistency"]["density"] == "@density"
+    drawn = [each for each in config("evaluate")["handlers"] if "RadiographFigure" in str(each)]
+    assert [each["density"] for each in drawn] == ["@density"]
+
+
 def test_a_discriminator_of_latents_is_trained_beside_the_denoiser(trained: Trained, tmp_path: Path) -> None:
     weights = train(trained, tmp_path, "adversarial", discriminator_layers=1, adversarial_until=1000)
     assert "discriminator" in losses(tmp_path)

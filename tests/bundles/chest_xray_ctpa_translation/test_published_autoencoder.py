@@ -94,11 +94,12 @@ def test_losses_and_averages_of_a_training_are_left_out() -> None:
 
 
 def test_attention_of_older_files_is_understood() -> None:
-    _, state = slices(DIFFUSERS)
+    network, state = slices(DIFFUSERS)
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
     for new, before in old.items():
         state = {key.replace(f"attentions.0.{new}.", f"attentions.0.{before}."): v for key, v in state.items()}
-    imported(autoencoder_in(state))
+    again = imported(autoencoder_in(state)).state_dict()
+    assert all(torch.equal(again[key], value) for key, value in network.state_dict().items())
 
 
 @torch.no_grad()

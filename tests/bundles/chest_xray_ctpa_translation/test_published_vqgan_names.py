@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from xray2ctpa_bundle.discriminators import PatchCritic
-from xray2ctpa_bundle.published_vqgan_names import critic_names, vqgan_names
+from xray2ctpa_bundle.published_vqgan_names import vqgan_names
 from xray2ctpa_bundle.vqgan import VQGAN
+
+from tests.parity.published_names import patch_critic_names
 
 
 def test_every_layer_of_three_levels_has_a_published_name() -> None:
@@ -15,4 +17,4 @@ def test_every_layer_of_three_levels_has_a_published_name() -> None:
 
 def test_every_layer_of_a_critic_has_a_published_name() -> None:
     ours = {key.rpartition(".")[0] for key in PatchCritic(2, channels=4, num_layers=2).state_dict()}
-    assert set(critic_names(2).values()) == ours
+    assert set(patch_critic_names(2).values()) == ours

@@ -211,8 +211,8 @@ def test_the_cache_spares_encoding_and_changes_nothing(
     records: list[dict[str, str]], autoencoder: VQVAE, tmp_path: Path
 ) -> None:
     cache, again = str(tmp_path / "cache"), Preprocessing()
-    first = LatentPairs(records, Preprocessing(), autoencoder, (8, 8, 8), cache_dir=cache)
-    cached = LatentPairs(records, again, autoencoder, (8, 8, 8), cache_dir=cache)
+    first = LatentPairs(records, Preprocessing(), autoencoder, (8, 8, 8), cache_dir=cache, cache_key="a")
+    cached = LatentPairs(records, again, autoencoder, (8, 8, 8), cache_dir=cache, cache_key="a")
     assert again.calls == 0
     assert torch.equal(first[(1, 4)]["image"], cached[(1, 4)]["image"])
     assert_close(first.latents, cached.latents)
@@ -223,7 +223,7 @@ def test_the_cache_notices_other_weights_patches_and_preprocessing(
 ) -> None:
     cache = str(tmp_path / "cache")
 
-    def calls(patch: tuple[int, ...] = (8, 8, 8), key: str = "") -> int:
+    def calls(patch: tuple[int, ...] = (8, 8, 8), key: str = "a") -> int:
         preprocessing = Preprocessing()
         LatentPairs(records, preprocessing, autoencoder, patch, cache_dir=cache, cache_key=key)
         return preprocessing.calls
@@ -235,6 +235,13 @@ def test_the_cache_notices_other_weights_patches_and_preprocessing(
     with torch.no_grad():
         autoencoder.encoder.head.bias.add_(0.1)
     assert calls() == 2
+
+
+def test_a_cache_without_the_name_of_its_preprocessing_is_refused(
+    records: list[dict[str, str]], autoencoder: VQVAE, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="found no cache_key beside it"):
+        LatentPairs(records, Preprocessing(), autoencoder, (8, 8, 8), cache_dir=str(tmp_path / "cache"))
 
 
 def test_two_grids_are_refused_by_their_files(records: list[dict[str, str]], autoencoder: VQVAE) -> None:

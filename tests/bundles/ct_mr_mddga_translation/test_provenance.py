@@ -1,4 +1,4 @@
-"""What decides a training, as plain values, and the record beside the volumes of the slice stage."""
+"""What decides each stage, and the record beside the volumes of the slice stage."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Engine
-from mddga_bundle.losses import ConsistentNoise, L1Noise
-from mddga_bundle.provenance import SlicesRecord, described, read_record, training_settings
+from mddga_bundle.losses import L1Noise
+from mddga_bundle.provenance import SlicesRecord, read_record
 
 from tests.bundles.conftest import Trained
 from tests.bundles.tiny import ROOT, importable, prepared, run
 from transmodal.checkpoints import save_weights
 from transmodal.errors import InputError
 from transmodal.files import sha256_of
-from transmodal.transforms import HounsfieldWindow
 
 BUNDLE = ROOT / "bundles/ct_mr_mddga_translation"
 
@@ -44,28 +43,6 @@ def written(folder: Path, weights: Path, *cases: str, fails: bool = False, **set
         engine.run(list(cases))
     except KeyboardInterrupt:
         assert fails
-
-
-def test_groups_become_one_level_and_objects_text() -> None:
-    settings = training_settings(sizes={"patch": (4, 4), "seed": 1}, loss=L1Noise(), weight=None)
-    assert settings == {"patch": [4, 4], "seed": 1, "loss": "L1Noise()", "weight": None}
-
-
-def test_objects_of_other_arguments_differ() -> None:
-    assert described(ConsistentNoise(axis=0)) != described(ConsistentNoise(axis=1))
-    assert described(HounsfieldWindow(-1000, 2000)) != described(HounsfieldWindow(-1000, 1000))
-    assert described(HounsfieldWindow(-1000, 2000)) == described(HounsfieldWindow(-1000, 2000))
-
-
-def test_a_frozen_part_is_told_by_the_content_of_its_file(weights: Path) -> None:
-    before = training_settings({"slices": weights})
-    assert before == {"slices weights": sha256_of(weights)[:16]}
-    weights.write_bytes(b"trained anew")
-    assert training_settings({"slices": weights}) != before
-
-
-def test_a_part_without_a_file_is_left_to_its_loading(tmp_path: Path) -> None:
-    assert training_settings({"slices": tmp_path / "none.pt"}) == {"slices weights": None}
 
 
 @pytest.mark.parametrize(

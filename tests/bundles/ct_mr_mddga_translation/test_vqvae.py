@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mddga_bundle.vqvae import VQVAE, Codebook, straight_through
+from mddga_bundle.vqvae import VQVAE, Codebook
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from transmodal.errors import InputError
+from transmodal.networks.blocks.straight_through import straight_through
 
 SMALL = {"num_embeddings": 16, "channels": (4, 8), "num_res_blocks": 2}
 

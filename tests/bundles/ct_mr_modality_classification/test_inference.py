@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from tests.bundles.conftest import Trained
 from tests.bundles.ct_mr_modality_classification.conftest import BUNDLE
 from tests.bundles.tiny import SPLIT, TINY, files_below, run
 from tests.packaging.consumers import DeployOperator
+from tests.processes import by_forks
 from transmodal.errors import InputError
 from transmodal.modality import CLASSES, ModalityClassifier, SliceVotes
 from transmodal.phantom import Thigh, make_case
@@ -132,21 +131,11 @@ def test_a_section_of_the_trainings_split_is_evaluated(classifier: Trained, tmp_
 
 @pytest.mark.slow
 def test_two_processes_write_what_one_writes(judged: Path, classifier: Trained, phantoms: Path, tmp_path: Path) -> None:
-    files = {"dataset_dir": phantoms, "output_dir": tmp_path, "ckpt_path": classifier.weights, "device": "cpu"}
-    given = [text for key, value in {**files, **TINY[BUNDLE.name].network}.items() for text in (f"--{key}", str(value))]
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    configs = "['configs/inference.json','configs/multi_gpu_inference.json']"
-    done = subprocess.run(
-        [sys.executable, *launcher, "-m", "monai.bundle", "run", "--config_file", configs, *given],
-        cwd=BUNDLE,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert files_below(tmp_path) == files_below(judged)
+    output = tmp_path / "output"
+    files = {"dataset_dir": str(phantoms), "output_dir": str(output), "ckpt_path": str(classifier.weights)}
+    configs = ["configs/inference.json", "configs/multi_gpu_inference.json"]
+    by_forks(BUNDLE, configs, {**files, "device": "cpu", **TINY[BUNDLE.name].network}, tmp_path)
+    assert files_below(output) == files_below(judged)
 
 
 def test_deploy_gets_the_scores_of_a_slice(classifier: Trained, tmp_path: Path) -> None:

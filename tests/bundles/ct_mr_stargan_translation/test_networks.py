@@ -75,7 +75,11 @@ def test_a_size_that_is_no_multiple_of_four_or_too_small_is_refused(
 
 @both
 def test_the_smallest_size_trains(generator: type[MultiDomainGenerator]) -> None:
-    generator(**TINY)(torch.randn(1, 1, 8, 8), torch.tensor([1])).sum().backward()
+    network = generator(**TINY)
+    network(torch.randn(1, 1, 8, 8), torch.tensor([1])).square().sum().backward()
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+    assert any(bool(gradient.any()) for gradient in gradients)
 
 
 @both

@@ -10,13 +10,14 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 from syndiff_bundle.continuing import PLACES, restore, settings
-from syndiff_bundle.published import ncsnpp_key_map, time_discriminator_names
+from syndiff_bundle.published import time_discriminator_names
 from syndiff_bundle.training_file import TrainingFile, training_in
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler
 from torch.testing import assert_close
 
+from tests.parity.published_names import ncsnpp_key_map
 from tests.parity.syndiff_training import KEYS, PublishedTraining
 from transmodal.checkpoints import KeyMap
 from transmodal.errors import InputError

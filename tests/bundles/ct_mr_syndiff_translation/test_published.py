@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 from monai.bundle import ConfigParser
-from syndiff_bundle.published import ncsnpp_key_map, read, recognise, time_discriminator_names
+from syndiff_bundle.published import read, recognise, time_discriminator_names
 from torch import Tensor
 from torch.testing import assert_close
 
+from tests.parity.published_names import ncsnpp_key_map
 from tests.parity.syndiff_training import PublishedTraining, published_state
 from transmodal.checkpoints import KeyMap, match
 from transmodal.errors import InputError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,11 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ct.nii.gz").touch()
     refused(tmp_path / "ct.nii.gz", r"found an empty file \(0 bytes\)")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ct.mha")
+    refused(tmp_path / "ct.mha", "found neither a file nor a folder")
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from monai.transforms import Compose
 
 from transmodal import InputError
 from transmodal.data import VolumeSlices, check_domains
-from transmodal.data.domain_check import Volume, separability
+from transmodal.data.domain_check import Volume, nearness, separability
 from transmodal.phantom import Head, Thigh, make_case
 from transmodal.transforms import (
     BodyMask,
@@ -186,15 +186,15 @@ def test_a_text_in_place_of_a_switch_is_refused() -> None:
 def test_separability_is_one_for_distant_domains_and_near_chance_for_one() -> None:
     draw = np.random.default_rng(0).normal
     names = [str(number) for number in range(40)]
-    assert separability(draw(0, 1, (20, 3)), names[:20], draw(9, 1, (20, 3)), names[20:]) == 1
-    assert separability(draw(0, 1, (20, 3)), names[:20], draw(0, 1, (20, 3)), names[20:]) < 0.7
+    assert separability(nearness(draw(0, 1, (20, 3)), names[:20], draw(9, 1, (20, 3)), names[20:])) == 1
+    assert separability(nearness(draw(0, 1, (20, 3)), names[:20], draw(0, 1, (20, 3)), names[20:])) < 0.7
 
 
 def test_a_case_does_not_help_to_assign_its_own_volumes() -> None:
     """Pairs of one patient alike in nothing but their number, which a mean over all others cannot know."""
     ours = np.random.default_rng(0).normal(size=(8, 30))
     names = [str(number) for number in range(8)]
-    assert separability(ours, names, ours + 1e-3, names) < 0.75
+    assert separability(nearness(ours, names, ours + 1e-3, names)) < 0.75
 
 
 def test_real_ct_and_mr_pass(shared: Path) -> None:

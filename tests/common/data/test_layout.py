@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from transmodal.data.layout import case_files, extension, is_lone_dicom, visible
-from transmodal.errors import InputError
+from transmodal.data.layout import case_files, extension, is_lone_dicom
 
 
 @pytest.mark.parametrize(
@@ -20,17 +19,6 @@ def test_an_extension_is_found_whole_and_in_lower_case(name: str, expected: str)
 
 def test_a_case_record_is_told_from_its_files() -> None:
     assert case_files({"case": "a", "patient": "p", "ct": "/a/ct.mha"}) == {"ct": "/a/ct.mha"}
-
-
-def test_hidden_entries_are_not_visible(tmp_path: Path) -> None:
-    for name in ("b", ".DS_Store", "a"):
-        (tmp_path / name).touch()
-    assert [entry.name for entry in visible(tmp_path)] == ["a", "b"]
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere: found no folder that can be read"):
-        visible(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(

@@ -161,19 +161,19 @@ def test_data_and_transform_stay_at_hand(records: list[dict[str, Any]]) -> None:
 def test_the_cache_notices_a_change_of_any_file(records: list[dict[str, Any]], tmp_path: Path, file: str) -> None:
     cache = str(tmp_path / "cache")
     first, again, changed = Preprocessing(), Preprocessing(), Preprocessing()
-    plain = PairedSlices(records, first, cache_dir=cache)
-    cached = PairedSlices(records, again, cache_dir=cache)
+    plain = PairedSlices(records, first, cache_dir=cache, cache_key="a")
+    cached = PairedSlices(records, again, cache_dir=cache, cache_key="a")
     assert (len(first.calls), len(again.calls)) == (2, 0)
     assert torch.equal(plain[4]["image"], cached[4]["image"])
     (tmp_path / file).write_bytes(b"changed")
-    PairedSlices(records, changed, cache_dir=cache)
+    PairedSlices(records, changed, cache_dir=cache, cache_key="a")
     assert len(changed.calls) == 1
 
 
 def test_the_cache_tells_orders_of_contrasts_apart(records: list[dict[str, Any]], tmp_path: Path) -> None:
     cache, other = str(tmp_path / "cache"), Preprocessing()
-    PairedSlices(records[:1], Preprocessing(), cache_dir=cache)
-    PairedSlices([records[0] | {"image": records[0]["image"][::-1]}], other, cache_dir=cache)
+    PairedSlices(records[:1], Preprocessing(), cache_dir=cache, cache_key="a")
+    PairedSlices([records[0] | {"image": records[0]["image"][::-1]}], other, cache_dir=cache, cache_key="a")
     assert len(other.calls) == 1
 
 

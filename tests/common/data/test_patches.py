@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from transmodal import InputError
 from transmodal.data import SeededSampler
 from transmodal.data.patches import VolumePatches, box_in_body
 
@@ -96,8 +97,8 @@ def test_the_sampler_draws_every_volume_once(records: list[dict[str, Any]]) -> N
 
 def test_the_cache_spares_preprocessing_and_changes_nothing(records: list[dict[str, Any]], tmp_path: Path) -> None:
     cache, again = str(tmp_path / "cache"), Preprocessing()
-    first = VolumePatches(records, Preprocessing(), (4, 12, 4), cache_dir=cache)
-    cached = VolumePatches(records, again, (4, 12, 4), cache_dir=cache)
+    first = VolumePatches(records, Preprocessing(), (4, 12, 4), cache_dir=cache, cache_key="a")
+    cached = VolumePatches(records, again, (4, 12, 4), cache_dir=cache, cache_key="a")
     assert again.calls == []
     assert torch.equal(first[(1, 5)]["image"], cached[(1, 5)]["image"])
 
@@ -105,8 +106,10 @@ def test_the_cache_spares_preprocessing_and_changes_nothing(records: list[dict[s
 def test_the_cache_tells_patches_apart(records: list[dict[str, Any]], tmp_path: Path) -> None:
     """Volumes are kept as large as the patch."""
     cache = str(tmp_path / "cache")
-    VolumePatches(records, Preprocessing(), (4, 4, 4), cache_dir=cache)
-    assert tuple(VolumePatches(records, Preprocessing(), (4, 12, 4), cache_dir=cache)[0]["image"].shape) == (
+    VolumePatches(records, Preprocessing(), (4, 4, 4), cache_dir=cache, cache_key="a")
+    assert tuple(
+        VolumePatches(records, Preprocessing(), (4, 12, 4), cache_dir=cache, cache_key="a")[0]["image"].shape
+    ) == (
         1,
         4,
         12,
@@ -150,3 +153,10 @@ def test_without_a_body_boxes_come_from_everywhere() -> None:
     starts = np.array([[part.start for part in box_in_body(body, (1, 1, 1), seed)] for seed in range(200)])
     assert starts.min(axis=0).tolist() == [0, 0, 0]
     assert starts.max(axis=0).tolist() == [8, 8, 8]
+
+
+def test_a_cache_without_the_name_of_its_preprocessing_is_refused(
+    records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="found no cache_key beside it"):
+        VolumePatches(records, Preprocessing(), (4, 4, 4), cache_dir=str(tmp_path / "cache"))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
+from nibabel.orientations import aff2axcodes
 
 from transmodal import InputError
 from transmodal.data.slices import VolumeSlices
@@ -100,9 +101,9 @@ def test_a_volume_is_read_and_kept_once_for_all_axes(records: list[dict[str, str
 
 
 def test_several_axes_share_the_cache_of_the_first(records: list[dict[str, str]], tmp_path: Path) -> None:
-    VolumeSlices(records, varied, axis=1, cache_dir=str(tmp_path / "cache"))
+    VolumeSlices(records, varied, axis=1, cache_dir=str(tmp_path / "cache"), cache_key="a")
     preprocessing = Preprocessing()
-    cached = VolumeSlices(records, preprocessing, axis=[1, 0], cache_dir=str(tmp_path / "cache"))
+    cached = VolumeSlices(records, preprocessing, axis=[1, 0], cache_dir=str(tmp_path / "cache"), cache_key="a")
     plain = VolumeSlices(records, varied, axis=[1, 0])
     assert preprocessing.calls == 0
     for number in range(len(plain)):
@@ -128,8 +129,8 @@ def test_a_record_may_name_its_own_modality(records: list[dict[str, str]]) -> No
 
 def test_the_cache_tells_modalities_of_records_apart(records: list[dict[str, str]], tmp_path: Path) -> None:
     cache, other = str(tmp_path / "cache"), Preprocessing()
-    VolumeSlices([records[0] | {"modality": "mr"}], Preprocessing(), cache_dir=cache)
-    VolumeSlices([records[0] | {"modality": "ct"}], other, cache_dir=cache)
+    VolumeSlices([records[0] | {"modality": "mr"}], Preprocessing(), cache_dir=cache, cache_key="a")
+    VolumeSlices([records[0] | {"modality": "ct"}], other, cache_dir=cache, cache_key="a")
     assert other.calls == 1
 
 
@@ -149,8 +150,8 @@ def test_no_body_at_all_is_an_error(records: list[dict[str, str]]) -> None:
 def test_the_cache_spares_preprocessing_and_changes_nothing(records: list[dict[str, str]], tmp_path: Path) -> None:
     first, again = Preprocessing(), Preprocessing()
     plain = VolumeSlices(records, Preprocessing())
-    VolumeSlices(records, first, cache_dir=str(tmp_path / "cache"))
-    cached = VolumeSlices(records, again, cache_dir=str(tmp_path / "cache"))
+    VolumeSlices(records, first, cache_dir=str(tmp_path / "cache"), cache_key="a")
+    cached = VolumeSlices(records, again, cache_dir=str(tmp_path / "cache"), cache_key="a")
     assert (first.calls, again.calls) == (2, 0)
     for number in range(len(plain)):
         torch.testing.assert_close(cached[number]["image"], plain[number]["image"])
@@ -169,6 +170,14 @@ def test_the_cache_notices_changed_files_and_preprocessing(records: list[dict[st
     assert changed.calls == 1
 
 
+def test_a_cache_without_the_name_of_its_preprocessing_is_refused(
+    records: list[dict[str, str]], tmp_path: Path
+) -> None:
+    """Or volumes of one preprocessing would be read as those of another."""
+    with pytest.raises(InputError, match=r"cache_dir .*cache: found no cache_key beside it"):
+        VolumeSlices(records, Preprocessing(), cache_dir=str(tmp_path / "cache"))
+
+
 def test_the_cache_notices_every_file_of_a_list(records: list[dict[str, str]], tmp_path: Path) -> None:
     both = [{"case": "a", "image": [record["image"] for record in records]}]
     cache = str(tmp_path / "cache")
@@ -176,9 +185,9 @@ def test_the_cache_notices_every_file_of_a_list(records: list[dict[str, str]], t
     def preprocess(sample: dict[str, Any]) -> dict[str, Any]:
         return Preprocessing()({"image": sample["image"][0]})
 
-    VolumeSlices(both, preprocess, cache_dir=cache)
+    VolumeSlices(both, preprocess, cache_dir=cache, cache_key="a")
     Path(records[1]["image"]).write_bytes(b"changed")
-    VolumeSlices(both, preprocess, cache_dir=cache)
+    VolumeSlices(both, preprocess, cache_dir=cache, cache_key="a")
     assert len(list(Path(cache).glob("*.image.npy"))) == 2
 
 
@@ -195,7 +204,7 @@ def test_the_cache_notices_another_and_a_changed_mask_file(records: list[dict[st
 
     def volumes_made(**mask: str) -> int:
         preprocessing = Preprocessing()
-        VolumeSlices([{**records[0], **mask}], preprocessing, cache_dir=cache)
+        VolumeSlices([{**records[0], **mask}], preprocessing, cache_dir=cache, cache_key="a")
         return preprocessing.calls
 
     assert volumes_made() == 1
@@ -207,14 +216,19 @@ def test_the_cache_notices_another_and_a_changed_mask_file(records: list[dict[st
     assert volumes_made(body_image=str(masks[0])) == 1
 
 
-@pytest.mark.parametrize(("axis", "spacing"), [(0, [0.5, 2, 3]), (1, [2, 0.5, 3]), (2, [3, 0.5, 2])])
-def test_spacings_are_those_between_slices_rows_and_columns(
-    records: list[dict[str, str]], tmp_path: Path, axis: int, spacing: list[float]
+@pytest.mark.parametrize(
+    ("axis", "spacing", "axcodes"),
+    [(0, [0.5, 2, 3], "RAS"), (1, [2, 0.5, 3], "ARS"), (2, [3, 0.5, 2], "SRA")],
+)
+def test_affines_are_those_of_slices_rows_and_columns(
+    records: list[dict[str, str]], tmp_path: Path, axis: int, spacing: list[float], axcodes: str
 ) -> None:
     def preprocess(sample: dict[str, Any]) -> dict[str, Any]:
         made = Preprocessing()(sample)
         return made | {"image": MetaTensor(made["image"], affine=torch.diag(torch.tensor([0.5, 2.0, 3.0, 1.0])))}
 
     for _ in range(2):  # computed, then from the cache
-        slices = VolumeSlices(records, preprocess, axis=axis, cache_dir=str(tmp_path / "cache"))
-        assert [found.tolist() for found in slices.spacings] == [spacing, spacing]
+        slices = VolumeSlices(records, preprocess, axis=axis, cache_dir=str(tmp_path / "cache"), cache_key="a")
+        for affine in slices.affines:
+            assert np.abs(affine[:3, :3]).max(axis=0).tolist() == spacing
+            assert "".join(aff2axcodes(affine)) == axcodes

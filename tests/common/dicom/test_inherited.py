@@ -121,3 +121,18 @@ def test_no_note_tells_the_value_of_an_attribute() -> None:
     notes = quirks([source])
     assert len(notes) == 4
     assert not [note for note in notes if "PPP" in note or "Doe" in note or "AAA" in note or "female" in note.lower()]
+
+
+@pytest.mark.parametrize("offset", ["+2400", "x1200", "+05:30", "+0100 and an hour in summer"])
+def test_an_offset_from_utc_that_there_cannot_be_is_left_out_and_told_once(offset: str) -> None:
+    source = header(TimezoneOffsetFromUTC=offset)
+    assert "TimezoneOffsetFromUTC" not in inherited(source)
+    told = "Timezone Offset From UTC is no offset such as +0530 that a clock can have: left out"
+    assert quirks([source, source]) == [told]
+
+
+@pytest.mark.parametrize(("offset", "there"), [("+0530", True), ("-1200", True), ("", False)])
+def test_an_offset_from_utc_that_there_can_be_is_kept_and_none_is_nothing_to_tell(offset: str, there: bool) -> None:
+    source = header(TimezoneOffsetFromUTC=offset)
+    assert ("TimezoneOffsetFromUTC" in inherited(source)) == there
+    assert quirks([source]) == []

@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from tests.common.radiographs import chest, write_radiograph
+from tests.common.radiographs import chest, radiograph_dataset, write_radiograph
 from transmodal.dicom.radiograph import check_radiograph_file, frontal_file, read_radiograph
 from transmodal.errors import InputError
 
@@ -53,6 +53,39 @@ def test_padding_becomes_the_darkest_value(tmp_path: Path) -> None:
     values = read_radiograph(write_radiograph(tmp_path / "x.dcm", stored, PixelPaddingValue=65535)).values
     assert (values[:, :5] == 10).all()
     assert values.max() == stored[:, 5:].max()
+
+
+@pytest.mark.parametrize(("value", "limit"), [(65000, 65535), (65535, 65000)])
+def test_all_values_of_a_range_of_padding_become_the_darkest(value: int, limit: int, tmp_path: Path) -> None:
+    stored = chest() + 10
+    stored[:, :5], stored[:, 5:8] = 65535, 65000
+    padding = {"PixelPaddingValue": value, "PixelPaddingRangeLimit": limit}
+    values = read_radiograph(write_radiograph(tmp_path / "x.dcm", stored, **padding)).values
+    assert (values[:, :8] == 10).all()
+    assert values.max() == stored[:, 8:].max()
+
+
+@pytest.mark.parametrize(("vr", "value"), [("SS", -2000), ("US", 63536)])
+def test_padding_of_signed_pixels_is_found_whatever_its_own_type(vr: str, value: int, tmp_path: Path) -> None:
+    stored = chest() + 10
+    stored[:, :5] = 63536  # -2000 in 16 bits
+    dataset = radiograph_dataset(stored, PixelRepresentation=1)
+    dataset.add_new("PixelPaddingValue", vr, value)
+    dataset.save_as(tmp_path / "x.dcm", enforce_file_format=True)
+    assert (read_radiograph(tmp_path / "x.dcm").values[:, :5] == 10).all()
+
+
+@pytest.mark.parametrize("width", [0, 0.5, -400])
+def test_a_window_without_a_width_is_left_out_and_noted(width: float, tmp_path: Path) -> None:
+    read = read_radiograph(write_radiograph(tmp_path / "x.dcm", WindowCenter=500, WindowWidth=width))
+    np.testing.assert_array_equal(read.values, chest().round())
+    assert read.notes == (f"the window in its header has the width {width:g} and was not applied",)
+
+
+def test_an_exact_window_may_be_narrower_than_one(tmp_path: Path) -> None:
+    window = {"WindowCenter": 500, "WindowWidth": 0.5, "VOILUTFunction": "LINEAR_EXACT"}
+    read = read_radiograph(write_radiograph(tmp_path / "x.dcm", **window))
+    assert (len(np.unique(read.values)) <= 3, read.notes) == (True, ())
 
 
 @pytest.mark.parametrize(
@@ -101,6 +134,27 @@ def test_what_is_no_frontal_chest_radiograph_is_refused_by_its_header(
         with pytest.raises(InputError, match=found) as refused:
             refuse(file)
         assert refused.value.where == str(file)
+
+
+def coded(meaning: str) -> Sequence:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "1", "SCT", meaning
+    return Sequence([code])
+
+
+@pytest.mark.parametrize(
+    ("meaning", "view"),
+    [("lateral projection", "LATERAL"), ("Left Lateral", "LATERAL"), ("oblique projection", "OBLIQUE")],
+)
+def test_a_view_that_only_its_code_tells_is_refused(meaning: str, view: str, tmp_path: Path) -> None:
+    file = write_radiograph(tmp_path / "x.dcm", ViewPosition=None, ViewCodeSequence=coded(meaning))
+    with pytest.raises(InputError, match=f"the view {view}"):
+        check_radiograph_file(file)
+
+
+@pytest.mark.parametrize("meaning", ["postero-anterior", "Antero-posterior projection", "frontal", "bilateral lungs"])
+def test_a_frontal_view_by_its_code_is_taken(meaning: str, tmp_path: Path) -> None:
+    check_radiograph_file(write_radiograph(tmp_path / "x.dcm", ViewPosition=None, ViewCodeSequence=coded(meaning)))
 
 
 def test_a_header_that_tells_little_is_no_reason_to_refuse(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,8 @@ def in_one_process(folder: Path, records: list[Batch]) -> dict[str, Any]:
     return {"weights": single.weights(), "average": single.averages()}
 
 
-def main(folder: Path) -> None:
+def play(folder: Path) -> None:
+    """Train in this process and the other one, and in the first again alone."""
     dist.init_process_group("gloo")
     rank = dist.get_rank()
     generator = torch.Generator().manual_seed(1)
@@ -128,7 +128,3 @@ def main(folder: Path) -> None:
             "parts": [path.name for path in (folder / "straight").iterdir()],
         }
         (folder / "result.json").write_text(json.dumps(result))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

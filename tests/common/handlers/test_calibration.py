@@ -171,7 +171,7 @@ def test_region_called_body_is_refused() -> None:
 
 
 def test_no_bin_is_refused() -> None:
-    with pytest.raises(ValueError, match="wanted bins >= 1, got 0"):
+    with pytest.raises(InputError, match="UncertaintyCalibration, bins: found 0; wanted an integer of 1 or more"):
         UncertaintyCalibration("eval", bins=0)
 
 
@@ -179,7 +179,7 @@ def test_a_case_that_two_processes_hold_counts_once(tmp_path: Path, monkeypatch:
     others = calibration(tmp_path / "other")
     evaluate([uncertain("a"), uncertain("b")], [others])
     share = pickle.loads(pickle.dumps(others._findings))
-    monkeypatch.setattr("transmodal.handlers.calibration.gathered", lambda own: [own, share])
+    monkeypatch.setattr("transmodal.handlers.collecting.gathered", lambda own: [own, share])
     evaluate([uncertain("c"), uncertain("a")], [calibration(tmp_path / "two")])
     monkeypatch.undo()
     evaluate([uncertain(name) for name in "abc"], [calibration(tmp_path / "one")])

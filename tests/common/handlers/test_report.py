@@ -6,9 +6,6 @@ import csv
 import json
 import logging
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,9 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
+from tests.common.handlers import two_ranks_report
 from tests.common.handlers.evaluation import evaluate, paired, uncertain
+from tests.processes import in_two
 from transmodal.errors import InputError
 from transmodal.handlers import EvaluationReport, UncertaintyCalibration
 from transmodal.metrics import BodyMean, Identity, LookUpTable, MRSimilarity, SynthRAD2023, Uniform
@@ -284,13 +283,7 @@ def test_report_is_built_from_json(tmp_path: Path) -> None:
 
 
 def test_two_processes_write_what_one_writes(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("two_ranks_report.py")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run(
-        [*command, str(tmp_path / "two")], env=environment, capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    in_two(two_ranks_report.evaluate_share, (tmp_path / "two",), tmp_path)
     cases = [uncertain(name, error) for name, error in zip("abc", (10, 20, 60), strict=True)]
     evaluate(cases, [report(tmp_path / "one", baselines=[Uniform()]), UncertaintyCalibration(tmp_path / "one")])
     assert (tmp_path / "two" / "metrics.csv").read_text() == (tmp_path / "one" / "metrics.csv").read_text()

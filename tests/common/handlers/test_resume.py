@@ -386,6 +386,20 @@ def test_a_file_of_other_settings_is_refused_by_what_differs(tmp_path: Path) -> 
         train(resume(source="ct", pixdim=[1.0, 1.0]), 3)
 
 
+def test_a_file_of_an_earlier_version_is_resumed_and_what_it_tells_is_compared(tmp_path: Path) -> None:
+    earlier = Training(tmp_path, epochs=1, settings={"rate": 0.05, "source": "mr"})
+    earlier.trainer.run()
+    content = earlier.saved()
+    del content["settings_complete"]
+    write_checkpoint(content, tmp_path / "resume.pt")
+    with pytest.raises(InputError, match=r"found a training with source mr where it now is ct;"):
+        Training(tmp_path, epochs=2, settings={"learning_rate": 0.05, "source": "ct"}).trainer.run()
+    training = Training(tmp_path, epochs=2, settings={"learning_rate": 0.05, "source": "mr"})
+    training.trainer.run()
+    assert training.saved()["epoch"] == 2
+    assert training.saved()["settings"] == {"learning_rate": 0.05, "source": "mr"}
+
+
 def test_a_training_starts_from_states_made_elsewhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     elsewhere, training = Training(tmp_path), Training(tmp_path, epochs=3)
     training.best.path.touch()

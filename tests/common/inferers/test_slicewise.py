@@ -162,5 +162,11 @@ def test_a_flag_given_as_text_is_refused() -> None:
 
 
 def test_an_axis_out_of_range_is_refused() -> None:
-    with pytest.raises(ValueError, match="axis=3"):
+    with pytest.raises(InputError, match="SliceWiseInferer, axis: found 3; wanted 0, 1 or 2"):
         SliceWiseInferer(SimpleInferer(), axis=3)
+
+
+@pytest.mark.parametrize("batch_size", [0, "16", True])
+def test_a_batch_size_that_is_no_positive_whole_number_is_refused(batch_size: Any) -> None:
+    with pytest.raises(InputError, match=r"SliceWiseInferer, batch_size: found .*; wanted an integer of 1 or more"):
+        SliceWiseInferer(SimpleInferer(), batch_size=batch_size)

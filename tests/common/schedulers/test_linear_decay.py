@@ -56,7 +56,9 @@ def test_a_string_for_legacy_is_refused() -> None:
 def test_a_resumed_training_may_be_longer() -> None:
     def schedule(constant_epochs: int) -> torch.optim.lr_scheduler.LambdaLR:
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-        return torch.optim.lr_scheduler.LambdaLR(optimizer, LinearDecay(constant_epochs, 0).factor)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, LinearDecay(constant_epochs, 0).factor)
+        optimizer.step()  # which PyTorch wants to come first
+        return scheduler
 
     finished, longer = schedule(1), schedule(5)
     finished.step()

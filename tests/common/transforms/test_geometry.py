@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -83,6 +84,12 @@ def test_spacing_beyond_tolerance_is_resampled_and_the_third_axis_kept() -> None
     assert result.shape[1:] == (39, 47, 6)  # corners kept: (20 - 1) * 2 + 1
 
 
+@pytest.mark.parametrize("pixdim", [[3.0, 3.0], 3, "333", [1.0, 1.0, float("nan")], [1.0, None, 1.0]])
+def test_a_spacing_that_is_not_three_numbers_is_refused_before_any_image(pixdim: Any) -> None:
+    with pytest.raises(InputError, match=r"pixdim: found .*; wanted three numbers"):
+        SpacingWithinToleranced("image", pixdim=pixdim)
+
+
 def test_other_keys_that_begin_with_image_are_no_concern() -> None:
     sample = {"image": volume(), "image_path": "somewhere.nii.gz"}  # MONAI Label adds this key
     assert SpacingWithinToleranced("image", pixdim=(1.0, 1.0, -1.0))(sample)["image_path"] == "somewhere.nii.gz"
@@ -94,7 +101,7 @@ def test_the_chain_inverts_to_the_source_grid(spacing: tuple[float, float, float
     chain = Compose(
         [
             EnsureVolumed("image"),
-            Orientationd("image", axcodes="RAS"),
+            Orientationd("image", axcodes="RAS", labels=None),
             SpacingWithinToleranced("image", pixdim=(1.0, 1.0, -1.0)),
             DivisiblePadd("image", k=[4, 4, 1], value=-1),
         ]

@@ -32,8 +32,16 @@ def test_hounsfield_window_restores_whole_hu() -> None:
 
 
 def test_hounsfield_window_refuses_an_empty_window() -> None:
-    with pytest.raises(ValueError, match="low < high"):
+    with pytest.raises(
+        InputError, match="HounsfieldWindow, low and high: found low 100 and high 100 HU; wanted low < high"
+    ):
         HounsfieldWindow(100, 100)
+
+
+@pytest.mark.parametrize("values", [(-1, 50, 1000), (60, 50, 1000), (0, 101, 1000), (0, 100, 0)])
+def test_percentiles_and_scales_out_of_range_are_refused(values: tuple[float, float, float]) -> None:
+    with pytest.raises(InputError, match=r"RobustPercentiles, lower, upper and scale: found .*; wanted 0 <= lower"):
+        RobustPercentiles(*values)
 
 
 def test_a_window_of_normalised_images_restores_them_in_float32() -> None:

@@ -64,6 +64,16 @@ def test_a_truncated_file_is_named(tmp_path: Path) -> None:
     assert refused.value.where == str(path)
 
 
+def test_of_a_truncated_mha_the_reason_is_told_and_no_place_in_the_code_of_its_reader(tmp_path: Path) -> None:
+    path = tmp_path / "mr.mha"
+    itk.imwrite(itk.image_from_array(np.random.rand(20, 20, 20).astype(np.float32)), str(path))
+    path.write_bytes(path.read_bytes()[:4000])
+    with pytest.raises(InputError) as refused:
+        load(path)
+    assert "cannot be read (File cannot be read" in refused.value.found
+    assert ".cxx" not in refused.value.found
+
+
 CONTRASTS = ("flair", "t2", "t1")
 AFFINE = np.diag([-2.0, -2.0, 3.0, 1.0])
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +60,62 @@ def test_the_affine_follows_the_pixels(shape: tuple[int, int]) -> None:
     moved = fitted.affine
     expected = moved[2, 0] * rows + moved[0, 1] * columns + moved[2, 3] + moved[0, 3]
     assert_close(fitted[0][inside].as_tensor().double(), expected[inside].double(), rtol=0, atol=0.15)
+
+
+def disc(rows: int, columns: int, edges: tuple[float, float]) -> MetaTensor:
+    """A round bright spot of 40 mm in the middle of a picture."""
+    y, x = (
+        edge * (torch.arange(length) - (length - 1) / 2) for length, edge in zip((rows, columns), edges, strict=True)
+    )
+    spot = (y[:, None].square() + x.square() < 400).float()
+    return MetaTensor(spot[None], affine=torch.from_numpy(coronal_affine((rows, columns), edges)))
+
+
+@pytest.mark.parametrize(("shape", "edges"), [((64, 32), (1.0, 2.0)), ((32, 64), (2.0, 1.0)), ((40, 32), (1.0, 2.0))])
+def test_pixels_that_are_not_square_become_so(shape: tuple[int, int], edges: tuple[float, float]) -> None:
+    """A disc stays one, in a square of 64 mm."""
+    fitted = fit(disc(*shape, edges), 64)
+    assert_close(fitted.affine[:3, :2].norm(dim=0), torch.ones(2).double(), rtol=0, atol=1e-6)
+    extents = [int((fitted[0].as_tensor().amax(axis) > 0.5).sum()) for axis in (0, 1)]
+    assert max(abs(extent - 40) for extent in extents) <= 2
+
+
+def test_pixels_that_are_strips_are_refused() -> None:
+    with pytest.raises(InputError, match=r"the image of case without a name: found pixels of 1×30 mm"):
+        fit(disc(8, 8, (1.0, 30.0)), 8)
+
+
+def picture_of(width: float, told: bool = True) -> MetaTensor:
+    affine = torch.from_numpy(coronal_affine((16, 16), (width / 16, width / 16)))
+    return MetaTensor(torch.rand(1, 16, 16), affine=affine, meta={"filename_or_obj": "x.nii.gz", "spacing_told": told})
+
+
+@pytest.mark.parametrize(
+    ("picture", "warned"),
+    [
+        (picture_of(384), 0),
+        (picture_of(432), 0),
+        (picture_of(200), 1),
+        (picture_of(600), 1),
+        (picture_of(200, False), 0),
+    ],
+)
+def test_a_width_that_cannot_be_that_of_the_geometry_is_told_once(
+    picture: MetaTensor, warned: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    transform = RadiographFitd("image", 16, width=384.0)
+    with caplog.at_level(logging.WARNING, logger=RadiographFitd.__module__):
+        for _ in range(2):
+            transform({"image": picture})
+    messages = [record.getMessage() for record in caplog.records if record.name == RadiographFitd.__module__]
+    assert len(messages) == warned
+    assert all("x.nii.gz: a picture of" in message and "show 384 mm" in message for message in messages)
+
+
+@pytest.mark.parametrize("width", [0, "384", True])
+def test_a_width_that_is_none_is_refused(width: Any) -> None:
+    with pytest.raises(InputError, match="RadiographFitd, width"):
+        RadiographFitd("image", 16, width=width)
 
 
 def test_metadata_stay_with_the_picture() -> None:

@@ -124,6 +124,24 @@ def test_a_marker_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     ]
 
 
+def test_a_chest_is_recognised_on_square_pixels(tmp_path: Path) -> None:
+    """Rows of 0.5 mm and columns of 1.5 mm: by its pixels a strip."""
+    stored = chest(240, 72)
+    write_radiograph(tmp_path / "x.dcm", stored, ImagerPixelSpacing=[0.5, 1.5])
+    np.testing.assert_array_equal(load(tmp_path / "x.dcm").numpy()[0], stored.round())
+    write_radiograph(tmp_path / "y.dcm", stored.max() - stored, ImagerPixelSpacing=[0.5, 1.5])
+    np.testing.assert_array_equal(load(tmp_path / "y.dcm", invert=True).numpy()[0], stored.round())
+
+
+def test_only_a_volume_format_with_a_spacing_tells_one(tmp_path: Path) -> None:
+    write_radiograph(tmp_path / "a.dcm", HANGING)
+    Image.fromarray(HANGING.astype(np.uint16)).save(tmp_path / "b.png")
+    nifti(HANGING.T.astype(np.float32), np.diag([-1.0, -1.0, 1.0, 1.0]), tmp_path / "c.nii.gz")
+    nifti(HANGING.T.astype(np.float32), np.diag([-0.4, -0.4, 1.0, 1.0]), tmp_path / "d.nii.gz")
+    told = {path.name: load(path).meta["spacing_told"] for path in tmp_path.iterdir()}
+    assert told == {"a.dcm": False, "b.png": False, "c.nii.gz": False, "d.nii.gz": True}
+
+
 def test_inverted_greys_are_refused_or_turned_over(tmp_path: Path) -> None:
     Image.fromarray((HANGING.max() - HANGING).astype(np.uint16)).save(tmp_path / "x.png")
     with pytest.raises(InputError, match="inverted") as refused:

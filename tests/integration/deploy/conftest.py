@@ -97,10 +97,10 @@ def package(deploy_python: Path, models: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="session")
 def application(deploy_python: Path, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Application:
-    """Run the application on a folder of DICOM files: ``application(folder, makes="ct", **ids)``."""
+    """Run the application on a folder of DICOM files: ``application(folder, makes="ct", models=None, **ids)``."""
     (runtime,) = deploy_python.parents[1].glob("lib/python*/site-packages/nvidia/*/lib")  # for who has no CUDA
 
-    def run(source: Path, makes: str = "ct", **ids: object) -> Run:
+    def run(source: Path, makes: str = "ct", models: Path | None = None, **ids: object) -> Run:
         folder = tmp_path_factory.mktemp("run")
         manifest = yaml.safe_load((APP / MANIFESTS[makes]).read_text(encoding="utf-8"))
         manifest["translation"]["ids"] = ids
@@ -109,7 +109,7 @@ def application(deploy_python: Path, package: Path, tmp_path_factory: pytest.Tem
         places = {
             "HOLOSCAN_INPUT_PATH": source,
             "HOLOSCAN_OUTPUT_PATH": folder / "output",
-            "HOLOSCAN_MODEL_PATH": package / "models",
+            "HOLOSCAN_MODEL_PATH": models or package / "models",
             "HOLOSCAN_CONFIG_PATH": folder / "manifest.yaml",
             "LD_LIBRARY_PATH": runtime,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -188,5 +189,19 @@ def test_a_hole_in_the_series_is_told_on_one_line_and_nothing_is_written(
     found.files[slices // 2].unlink()
     run = application(tmp_path / "mr")
     assert run.status == 1
-    assert "found 1 missing slices" in run.said.splitlines()[-2]
+    assert re.search(r"(?m)^.*: found 1 missing slices.*\n  What to do: ", run.said), run.said
     assert not any(run.output.iterdir())
+
+
+@pytest.mark.parametrize("missing", ["bundle", "weights"])
+def test_a_package_without_bundle_or_weights_is_told_and_nothing_else(
+    application: Application, models: Path, study: Path, tmp_path: Path, missing: str
+) -> None:
+    (tmp_path / "models").mkdir()
+    if missing == "weights":
+        shutil.copytree(models / BUNDLE, tmp_path / "models" / BUNDLE, ignore=shutil.ignore_patterns("model.pt"))
+    run = application(study, models=tmp_path / "models")
+    found = {"bundle": f"{tmp_path / 'models'}: found no bundle", "weights": "model.pt: found no such file"}
+    assert run.status == 1
+    assert found[missing] in run.said
+    assert "Traceback" not in run.said

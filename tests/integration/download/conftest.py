@@ -18,6 +18,8 @@ import requests
 from releasing.building import Hosting, build
 from tests.tools.releasing.house import tiny_house
 
+PATIENCE = {"HF_HUB_ETAG_TIMEOUT": "600", "HF_HUB_DOWNLOAD_TIMEOUT": "600"}
+"""In place of ten seconds, in which a busy machine may not come to answer itself."""
 OUTSIDE = {"PYTHONPATH", "BUNDLE_DOWNLOAD_SRC", "HF_ENDPOINT", "HF_HUB_OFFLINE", "COV_CORE_SOURCE"}
 
 
@@ -43,7 +45,7 @@ def command(tmp_path: Path) -> Callable[..., None]:
         done = subprocess.run(
             [sys.executable, "-m", "monai.bundle", *arguments],
             cwd=tmp_path / "got",
-            env={**kept, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1", **variables},
+            env={**kept, **PATIENCE, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1", **variables},
             capture_output=True,
             text=True,
             check=False,

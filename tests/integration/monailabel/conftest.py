@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import SimpleITK as sitk
 import label
 from contract import Bundle
 from pack import pack
+from tests.integration.monailabel.serving import Server, start
 from tests.packaging.tiny import shrink
 from transmodal.phantom import Chest, write_phantoms
 
@@ -27,15 +30,21 @@ def environment_of_label() -> None:
 
 
 @pytest.fixture(scope="module")
-def shrunk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Every bundle with networks so small that they run in a moment."""
+def names() -> list[str]:
+    """The bundles that a module needs: all, where it does not say which."""
+    return sorted(path.parent.name for path in ROOT.glob("bundles/*/configs"))
+
+
+@pytest.fixture(scope="module")
+def shrunk(names: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Bundles with networks so small that they run in a moment."""
     folder = tmp_path_factory.mktemp("shrunk")
-    return {path.parent.name: shrink(path.parent, folder) for path in sorted(ROOT.glob("bundles/*/configs"))}
+    return {name: shrink(ROOT / "bundles" / name, folder) for name in names}
 
 
 @pytest.fixture(scope="module")
 def packed(shrunk: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all of them, packed."""
+    """A folder with them, packed."""
     folder = tmp_path_factory.mktemp("packed")
     for bundle in shrunk.values():
         pack(Bundle(bundle), folder)
@@ -47,6 +56,28 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A case folder with a CT and MR contrasts."""
     modalities = ("ct", "mr", "t1", "t2", "flair")
     return write_phantoms(tmp_path_factory.mktemp("phantoms"), cases=1, shape=(40, 36, 6), modalities=modalities)[0]
+
+
+@pytest.fixture(scope="module")
+def studies(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two MR images."""
+    folder = tmp_path_factory.mktemp("patients") / "studies"
+    folder.mkdir()
+    for name in ("first", "second"):
+        shutil.copyfile(phantom / "mr.nii.gz", folder / f"{name}.nii.gz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def labelled(packed: Path, studies: Path, phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose images have their CT as label, sent to it as a client does."""
+    server = start(tmp_path_factory.mktemp("server"), packed, studies)
+    try:
+        for name in ("first", "second"):
+            server.label(name, phantom / "ct.nii.gz")
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.fixture(scope="module")

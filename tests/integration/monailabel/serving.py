@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,25 @@ import requests
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-PATIENCE = 180
-"""Seconds that a server may take to start and a training to end on a busy machine."""
+PATIENCE = 1200
+"""Seconds after which a test gives up waiting for what takes a moment; only a fault uses them up."""
+RUNNING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
+INFERRING, TRAINED_ONCE = "Run Transform(s)", "AlternatingTrainer - INFO - Epoch[1] Complete"
+"""What the server says once an image is under way, and once a training has come through its first epoch."""
+
+
+def wait_until(happened: Callable[[], Any], what: str) -> Any:
+    """Look again and again, until there is something true to return.
+
+    Raises:
+        TimeoutError: if it does not come, with what was waited for.
+    """
+    end = time.monotonic() + PATIENCE
+    while not (found := happened()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} did not come within {PATIENCE} s")
+        time.sleep(0.05)
+    return found
 
 
 @dataclass
@@ -30,23 +49,33 @@ class Server:
     """A server that runs, and what it may touch."""
 
     process: subprocess.Popen[bytes]
-    url: str
     app: Path
     temporary: Path
     log: Path
     left: Path
     """Where attempts to reach another machine are noted."""
+    url: str = ""
 
     def infer(self, model: str, image: Path, output: str = "image", **params: Any) -> requests.Response:
         """Upload an image and have it translated, as every client of MONAI Label does."""
         with image.open("rb") as file:
-            return requests.post(
-                f"{self.url}/infer/{model}",
+            return self.ask(
+                "POST",
+                f"/infer/{model}",
                 params={"output": output},
                 data={"params": json.dumps({"device": "cpu", **params})},
                 files={"file": (image.name, file)},
-                timeout=PATIENCE,
             )
+
+    def ask(self, method: str, path: str, **content: Any) -> requests.Response:
+        """Send a request, and wait for its answer."""
+        return requests.request(method, f"{self.url}{path}", timeout=PATIENCE, **content)
+
+    def label(self, image: str, file: Path) -> None:
+        """Save a file as the final label of an image of the studies."""
+        with file.open("rb") as content:
+            where, what = {"image": image, "tag": "final"}, {"label": (file.name, content)}
+            self.ask("PUT", "/datastore/label", params=where, files=what).raise_for_status()
 
     def bundle(self, name: str) -> Path:
         """Where the server unpacked a bundle to."""
@@ -56,6 +85,34 @@ class Server:
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
+    def hear(self, words: str, after: int = 0) -> None:
+        """Wait until the server has said something, after so many characters of what it says.
+
+        Raises:
+            RuntimeError: if it ends in place of that.
+        """
+        self._until(lambda: words in self.said()[after:], repr(words))
+
+    def wait_for_address(self) -> None:
+        """Wait until it says where it is served.
+
+        Raises:
+            RuntimeError: if it ends in place of that.
+        """
+        self.url = self._until(lambda: RUNNING.search(self.said()), "the address")[1]
+
+    def _until(self, happened: Callable[[], Any], what: str) -> Any:
+        def look() -> Any:
+            ended = self.process.poll()  # looked at first: what it said last counts
+            if not (found := happened()) and ended is not None:
+                raise RuntimeError(f"the server ended with {ended}:\n{self.said()[-4000:]}")
+            return found
+
+        try:
+            return wait_until(look, what)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}:\n{self.said()[-4000:]}") from error
+
     def stop(self) -> int:
         """Tell it to end, as a service manager does, and its exit status."""
         self.process.send_signal(signal.SIGTERM)
@@ -64,8 +121,9 @@ class Server:
     def kill(self) -> None:
         """End it and what it started, if it did not end by itself."""
         if self.process.poll() is None:
-            for child in psutil.Process(self.process.pid).children(recursive=True):
-                child.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ends in this moment
+                for child in psutil.Process(self.process.pid).children(recursive=True):
+                    child.kill()
             self.process.kill()
             self.process.wait()
 
@@ -81,7 +139,6 @@ def start(folder: Path, bundles: Path, studies: Path, *options: str, wait: bool 
         ROOT / "tools" / "monailabel_app", app, ignore=shutil.ignore_patterns("__pycache__", "model", "logs")
     )
     temporary.mkdir()
-    port = _free_port()
     command = [sys.executable, str(ROOT / "tools" / "label.py"), "--bundles", str(bundles), "--studies", str(studies)]
     variables = {
         **os.environ,
@@ -93,34 +150,19 @@ def start(folder: Path, bundles: Path, studies: Path, *options: str, wait: bool 
     }
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*command, "--port", str(port), "--app", str(app), *options],
+            [*command, "--port", "0", "--app", str(app), *options],  # the system gives it a port that nobody has
             env=variables,
             stdout=file,
             stderr=subprocess.STDOUT,
         )
-    server = Server(process, f"http://127.0.0.1:{port}", app, temporary, log, left)
+    server = Server(process, app, temporary, log, left)
     if wait:
-        _wait_for(server)
-    return server
-
-
-def _wait_for(server: Server) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if server.process.poll() is not None:
-            raise RuntimeError(f"the server ended with {server.process.returncode}:\n{server.said()[-4000:]}")
         try:
-            if requests.get(f"{server.url}/info/", timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.3)
-    raise TimeoutError(server.said()[-4000:])
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+            server.wait_for_address()
+        except BaseException:
+            server.kill()
+            raise
+    return server
 
 
 def image_in(response: requests.Response, folder: Path) -> nib.Nifti1Image:

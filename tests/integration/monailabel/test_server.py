@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-import requests
 import SimpleITK as sitk
 from monai.bundle import ConfigWorkflow
 
 from tests.bundles.tiny import importable
 from tests.integration.monailabel.conftest import CYCLEGAN, SYNDIFF
-from tests.integration.monailabel.serving import HERE, ROOT, Server, image_in, start
+from tests.integration.monailabel.serving import HERE, PATIENCE, ROOT, Server, image_in, start, wait_until
 
 NIFTI = ".nii.gz"
 OTHER = {"ct": "mr", "mr": "ct"}
@@ -72,7 +70,7 @@ def test_a_real_volume_comes_back_as_the_command_line_writes_it(
 
 
 def test_every_bundle_is_offered_as_type_others_with_its_own_options(server: Server, shrunk: dict[str, Path]) -> None:
-    models = requests.get(f"{server.url}/info/", timeout=60).json()["models"]
+    models = server.ask("GET", "/info/").json()["models"]
     assert {name: model["type"] for name, model in models.items()} == dict.fromkeys(shrunk, "others")
     assert models[CYCLEGAN]["config"]["direction"] == ["mr to ct", "ct to mr"]
     assert "seed" not in models[CYCLEGAN]["config"]
@@ -81,7 +79,7 @@ def test_every_bundle_is_offered_as_type_others_with_its_own_options(server: Ser
 
 
 def test_a_training_is_offered_of_bundles_that_make_images(server: Server, shrunk: dict[str, Path]) -> None:
-    trainers = requests.get(f"{server.url}/info/", timeout=60).json()["trainers"]
+    trainers = server.ask("GET", "/info/").json()["trainers"]
     assert set(trainers) == {name for name in shrunk if not name.endswith("_classification")}
 
 
@@ -163,7 +161,7 @@ def test_the_spread_of_samples_is_that_of_the_command_line(
 
 
 def test_an_image_that_the_server_has_is_found_by_its_name(server: Server, phantom: Path, tmp_path: Path) -> None:
-    by_name = requests.post(f"{server.url}/infer/{CYCLEGAN}", params={"image": "mr", "output": "image"}, timeout=60)
+    by_name = server.ask("POST", f"/infer/{CYCLEGAN}", params={"image": "mr", "output": "image"})
     uploaded = server.infer(CYCLEGAN, phantom / "mr.nii.gz")
     np.testing.assert_array_equal(image_in(by_name, tmp_path).get_fdata(), image_in(uploaded, tmp_path).get_fdata())
     assert (phantom / "mr.nii.gz").is_file()
@@ -219,12 +217,12 @@ def test_a_bad_request_is_told_what_is_wrong(
     server: Server, phantom: Path, bundle: str, output: str, params: str, status: int, said: str
 ) -> None:
     with (phantom / "mr.nii.gz").open("rb") as file:
-        answer = requests.post(
-            f"{server.url}/infer/{bundle}",
+        answer = server.ask(
+            "POST",
+            f"/infer/{bundle}",
             params={"output": output},
             data={"params": params},
             files={"file": ("mr.nii.gz", file)},
-            timeout=60,
         )
     assert answer.status_code == status
     assert said in answer.json()["detail"]
@@ -232,19 +230,19 @@ def test_a_bad_request_is_told_what_is_wrong(
 
 @pytest.mark.parametrize("image", ["absent", "sitecustomize.py"])
 def test_an_image_that_is_not_in_the_studies_is_told(server: Server, image: str) -> None:
-    answer = requests.post(f"{server.url}/infer/{CYCLEGAN}", params={"image": image}, timeout=60)
+    answer = server.ask("POST", f"/infer/{CYCLEGAN}", params={"image": image})
     assert (answer.status_code, answer.json()["detail"]) == (404, f"no image {image} in the studies")
 
 
 def test_an_image_of_the_studies_is_translated_by_its_name(server: Server, tmp_path: Path) -> None:
     named = {"image": "mr", "output": "image"}
-    answer = requests.post(f"{server.url}/infer/{CYCLEGAN}", params=named, timeout=180)
+    answer = server.ask("POST", f"/infer/{CYCLEGAN}", params=named)
     assert image_in(answer, tmp_path).shape == (40, 36, 6)
 
 
 @pytest.mark.parametrize("path", ["activelearning/nothing", "scoring/nothing", "train/nothing", "batch/infer/nothing"])
 def test_a_task_that_is_not_there_is_told(server: Server, path: str) -> None:
-    answer = requests.post(f"{server.url}/{path}", json={}, timeout=60)
+    answer = server.ask("POST", f"/{path}", json={})
     assert answer.status_code == 404, answer.text
     assert "nothing" in answer.json()["detail"]
 
@@ -262,10 +260,8 @@ def test_nothing_of_a_request_stays_behind(server: Server, phantom: Path) -> Non
     server.infer(CYCLEGAN, phantom / "mr.nii.gz", direction="nowhere")
     (own,) = server.temporary.glob("label-*")
     assert own.stat().st_mode & 0o077 == 0, "others may look in"
-    until = time.monotonic() + 20  # it is removed after the answer was sent
-    while (left := list(server.temporary.rglob("*.nii.gz"))) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert left == []
+    removed = "the removal of temporary images, which comes after the answer,"
+    wait_until(lambda: not list(server.temporary.rglob("*.nii.gz")), removed)
 
 
 def test_the_lines_for_3d_slicer_load_a_scalar_volume_of_floats(server: Server, phantom: Path, tmp_path: Path) -> None:
@@ -275,7 +271,9 @@ def test_the_lines_for_3d_slicer_load_a_scalar_volume_of_floats(server: Server, 
     script = tmp_path / "in_slicer.py"
     script.write_text(lines, encoding="utf-8")
     variables = {"PYTHONPATH": str(HERE / "slicer"), "SCAN": str(phantom / "mr.nii.gz"), "LOADED": str(tmp_path)}
-    done = subprocess.run([sys.executable, str(script)], env=variables, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(
+        [sys.executable, str(script)], env=variables, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stderr
     loaded = nib.load(tmp_path / "loaded.nii.gz")
     assert loaded.get_data_dtype() == np.float32

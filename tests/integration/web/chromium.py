@@ -16,6 +16,7 @@ FLAGS = [
     "--no-sandbox",  # as root, as in containers, it starts no other way
     "--disable-background-networking",
     "--disable-component-update",
+    "--disable-gpu-watchdog",  # on a busy machine it takes a slow picture for one that hangs
     "--disable-quic",
     "--disable-sync",
     "--no-first-run",

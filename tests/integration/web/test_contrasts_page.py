@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.integration.web.chromium import greys
-from tests.integration.web.conftest import CONTRASTS
+from tests.integration.web.conftest import CONTRASTS, shown
 from tests.integration.web.scans import write_contrasts
 
 
@@ -17,7 +17,7 @@ def test_three_contrasts_become_the_fourth(page: Page, tmp_path: Path) -> None:
     page.set_input_files("#files", write_contrasts(tmp_path, "flair", "t1", "t2"))
     expect(page.locator("#checks")).to_contain_text("flair: ")
     page.locator("#translate:enabled").click()
-    page.locator("#result-canvas[data-loaded]").wait_for()
+    shown(page, "result")
     expect(page.locator("#result-title")).to_have_text("Synthetic T1 with contrast")
     assert greys(page.locator("#source-canvas")) > 30
     assert greys(page.locator("#result-canvas")) > 10

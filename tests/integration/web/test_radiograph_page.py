@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.integration.web.chromium import coloured, greys
-from tests.integration.web.conftest import RADIOGRAPH, Opener
+from tests.integration.web.conftest import RADIOGRAPH, Opener, shown
 from tests.integration.web.scans import write_radiograph
 
 
@@ -18,7 +18,7 @@ def translated(opener: Opener, tmp_path_factory: pytest.TempPathFactory) -> Page
     page.set_input_files("#files", write_radiograph(tmp_path_factory.mktemp("xray") / "chest.png"))
     page.get_by_label("Samples").fill("2")
     page.locator("#translate:enabled").click()
-    page.locator("#result-canvas[data-loaded]").wait_for()
+    shown(page, "result")
     return page
 
 

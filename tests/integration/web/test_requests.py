@@ -7,12 +7,13 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.integration.web.conftest import RADIOGRAPH, VOLUME, WITHOUT_WEIGHTS, Opener
+from tests.integration.web.conftest import RADIOGRAPH, VOLUME, WITHOUT_WEIGHTS, Opener, Served, shown
 from tests.integration.web.scans import write_mr, write_radiograph
 from tests.tools.translating.scans import mr_values, write_dicom
 
+UNTOLD = {"eta_seconds": None, "seconds": 1.0, "position": None}
 NAMES = """() => [...document.querySelectorAll("input, select, button, a, canvas, img")]
     .filter((one) => one.checkVisibility({visibilityProperty: true}))
     .filter((one) => {
@@ -26,7 +27,7 @@ def test_a_dicom_folder_is_taken_as_one_series(page: Page, tmp_path: Path) -> No
     folder = write_dicom(tmp_path / "series", mr_values((24, 26, 9)), Modality="MR")
     page.set_input_files("#folder", folder)
     expect(page.locator("#upload-facts")).to_contain_text("MR, 24 × 26 × 9, 2 × 2 × 3 mm, DICOM")
-    page.locator("#source-canvas[data-loaded]").wait_for()
+    shown(page, "input")
 
 
 def test_a_file_can_be_dropped(page: Page, tmp_path: Path) -> None:
@@ -52,20 +53,59 @@ def test_a_malformed_file_is_refused_in_words(page: Page, tmp_path: Path) -> Non
     expect(page.get_by_role("button", name="Translate")).to_be_disabled()
 
 
-def test_a_cancelled_translation_can_be_asked_for_again(page: Page, tmp_path: Path) -> None:
+def test_a_cancelled_translation_can_be_asked_for_again(page: Page, tmp_path: Path, served: Served) -> None:
     page.select_option("#bundle", VOLUME)
-    page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz", (64, 64, 48)))
-    page.get_by_label("Samples").fill("16")
-    with page.expect_response("**/api/jobs") as started:
-        page.locator("#translate:enabled").click()
-    page.locator("#steps", has_text="Step").wait_for()
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.locator("#notice")).to_contain_text("Cancelled")
+    page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz"))
+    with served.translating_without_end():
+        with page.expect_response("**/api/jobs") as started:
+            page.locator("#translate:enabled").click()
+        page.locator("#steps", has_text="Step 1 ").wait_for()
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#notice")).to_contain_text("Cancelled")
     expect(page.get_by_role("alert")).to_be_hidden()
     expect(page.locator("#progress")).to_be_hidden()
     expect(page.get_by_role("button", name="Translate")).to_be_enabled()
     expect(page.locator("#result-pane")).to_be_hidden()
     assert page.request.get(f"{page.url.partition('#')[0]}api/jobs/{started.value.json()['job']}").status == 404
+
+
+def test_a_translation_that_is_over_by_itself_when_it_is_cancelled_is_cancelled(page: Page, tmp_path: Path) -> None:
+    gone = False
+
+    def tell(route: Route) -> None:
+        nonlocal gone
+        if route.request.method == "DELETE":
+            gone = True
+            route.continue_()
+        elif gone:
+            route.fulfill(status=404, json={"error": "there is nothing of that name"})
+        else:
+            route.fulfill(json={"state": "running", "stage": "writing", "step": 4, "steps": 4} | UNTOLD)
+
+    page.route("**/api/jobs/*", tell)
+    page.select_option("#bundle", VOLUME)
+    page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz"))
+    page.locator("#translate:enabled").click()
+    page.locator("#steps", has_text="Step 4 of 4").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#notice")).to_contain_text("Cancelled")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.get_by_role("button", name="Translate")).to_be_enabled()
+
+
+def test_a_result_that_comes_while_its_input_is_still_fetched_is_shown(page: Page, tmp_path: Path) -> None:
+    held: list[Route] = []
+    page.route("**/api/uploads/*/files/*", lambda route: held.append(route))
+    page.select_option("#bundle", VOLUME)
+    page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz"))
+    with page.expect_request("**/api/uploads/*/files/*"):
+        page.locator("#translate:enabled").click()
+    page.locator("#downloads").wait_for()
+    held.pop().continue_()
+    shown(page, "result")
+    expect(page.locator("#stage")).to_have_attribute("data-layout", "side")
+    expect(page.locator("#result-pane")).to_be_visible()
+    expect(page.locator("#source-title")).to_have_text("Input MR")
 
 
 def test_a_bundle_without_weights_says_so(page: Page) -> None:
@@ -94,7 +134,7 @@ def test_removed_uploads_are_gone_from_page_and_server(page: Page, tmp_path: Pat
     with page.expect_response("**/api/uploads") as waiting:
         page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz"))
     upload = waiting.value.json()["upload"]
-    page.locator("#source-canvas[data-loaded]").wait_for()
+    shown(page, "input")
     with page.expect_response(f"**/api/uploads/{upload}"):
         page.get_by_role("button", name="Remove").click()
     expect(page.locator("#viewer")).to_be_hidden()
@@ -110,7 +150,7 @@ def test_the_readout_of_an_oblique_ct_tells_side_and_unit(page: Page, tmp_path: 
     values = np.random.default_rng(0).integers(-1000, 1000, (30, 32, 20)).astype(np.int16)
     nib.save(nib.Nifti1Image(values, affine), tmp_path / "ct.nii.gz")
     page.set_input_files("#files", tmp_path / "ct.nii.gz")
-    page.locator("#source-canvas[data-loaded]").wait_for()
+    shown(page, "input")
     for axis, position in zip(("Sagittal", "Coronal", "Axial"), ("4", "9", "6"), strict=True):
         page.locator("#slices label", has_text=axis).locator("input").fill(position)
     right, anterior, superior = (affine @ [3, 8, 5, 1])[:3]
@@ -129,13 +169,13 @@ def test_a_radiograph_opens_its_own_page(page: Page, tmp_path: Path) -> None:
 
 def test_everything_that_can_be_used_has_a_name(page: Page, tmp_path: Path) -> None:
     page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz"))
-    page.locator("#source-canvas[data-loaded]").wait_for()
+    shown(page, "input")
     assert page.evaluate(NAMES) == []
 
 
 def test_a_narrow_screen_needs_no_scrolling_sideways(opener: Opener, tmp_path: Path) -> None:
     page = opener(width=390, height=800)
     page.set_input_files("#files", write_mr(tmp_path / "mr.nii.gz"))
-    page.locator("#source-canvas[data-loaded]").wait_for()
+    shown(page, "input")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.context.close()

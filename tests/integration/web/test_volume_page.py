@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -10,12 +11,24 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.integration.web.chromium import coloured, greys, picture
-from tests.integration.web.conftest import VOLUME, Opener
+from tests.integration.web.conftest import VOLUME, Opener, Served, shown
 from tests.integration.web.scans import write_mr
 
+COUNT_IMAGES = """() => {
+    const load = niivue.NVImage.loadFromUrl;
+    const told = document.documentElement.dataset;
+    told.images = 0;
+    niivue.NVImage.loadFromUrl = async (...all) => {
+        const image = await load.apply(niivue.NVImage, all);
+        setTimeout(() => (told.images = Number(told.images) + 1)); // when all that waited for it has been done
+        return image;
+    };
+}"""
+TOPS = """() => ["source", "result"].map(
+    (name) => document.getElementById(`${name}-canvas`).getBoundingClientRect().top)"""
 AXES = ("Sagittal", "Coronal", "Axial")
 
 
@@ -26,29 +39,23 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def progress() -> list[str]:
-    """What the progress told while the scan of this file was translated."""
+    """What the progress told of one step while the scan of this file was translated."""
     return []
 
 
 @pytest.fixture(scope="module")
-def translated(opener: Opener, scan: Path, progress: list[str]) -> Page:
+def translated(opener: Opener, scan: Path, progress: list[str], served: Served) -> Page:
     """A page on which the scan has been translated to CT, from two samples."""
     page = opener()
     page.select_option("#bundle", VOLUME)
     page.set_input_files("#files", scan)
-    page.locator("#source-canvas[data-loaded]").wait_for()
+    shown(page, "input")
     page.get_by_label("Samples").fill("2")
-    page.evaluate(
-        """() => {
-            window.told = [];
-            const look = () => window.told.push(document.getElementById("progress").innerText);
-            new MutationObserver(look).observe(document.getElementById("progress"), {subtree: true, childList: true});
-        }"""
-    )
-    page.get_by_role("button", name="Translate").click()
-    page.locator("#result-canvas[data-loaded]").wait_for()
-    progress += page.evaluate("window.told")
-    return page
+    with served.translating_without_end():
+        page.get_by_role("button", name="Translate").click()
+        page.locator("#steps", has_text="Step 1 ").wait_for()
+        progress.append(page.locator("#progress").inner_text())
+    return shown(page, "result")
 
 
 @pytest.fixture
@@ -79,14 +86,28 @@ def test_the_upload_is_shown_with_its_size_and_its_checks(translated: Page) -> N
 
 
 def test_progress_counted_steps_with_the_time_that_is_left(translated: Page, progress: list[str]) -> None:
-    assert any("Step " in told and " of " in told for told in progress), progress
-    assert any(" left" in told for told in progress), progress
+    (told,) = progress
+    assert re.search(r"Step 1 of 128\b.*about \d+ \w+ left", told, re.DOTALL), (
+        told
+    )  # samples, steps, slices: 2 · 4 · 16
 
 
 def test_input_and_result_are_drawn_in_three_planes(viewer: Page) -> None:
     for name in ("source", "result"):
         assert viewer.evaluate(f"document.getElementById('{name}-canvas').clientHeight") > 200
         assert greys(viewer.locator(f"#{name}-canvas")) > 30
+
+
+def test_input_and_result_begin_at_one_level_however_wide_the_page_is(translated: Page, opener: Opener) -> None:
+    page, tops = shown(opener(translated.evaluate("location.hash")), "result"), {}
+    for layout in ("Side by side", "Swipe"):
+        choose(page, layout)
+        for width in (1100, 1280, 1300):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_function("width => innerWidth === width", arg=width)
+            tops[layout, width] = page.evaluate(TOPS)
+    page.context.close()
+    assert all(source == result for source, result in tops.values()), tops
 
 
 def test_a_window_preset_of_ct_changes_level_width_and_picture(viewer: Page) -> None:
@@ -202,6 +223,21 @@ def test_an_overlay_colours_the_result_and_has_a_legend(viewer: Page, name: str,
     assert coloured(result) > plain + 0.05
 
 
+def test_an_overlay_that_comes_when_another_was_chosen_changes_nothing(viewer: Page) -> None:
+    held: list[Route] = []
+    viewer.evaluate(COUNT_IMAGES)
+    viewer.route("**/files/difference.*", lambda route: held.append(route))
+    with viewer.expect_request("**/files/difference.*"):
+        choose(viewer, "Difference")
+    choose(viewer, "Uncertainty")
+    expect(viewer.locator("#legend-title")).to_contain_text("standard deviation")
+    held.pop().continue_()
+    expect(viewer.locator("html")).to_have_attribute("data-images", "2")
+    viewer.unroute("**/files/difference.*")
+    expect(viewer.locator("#legend-title")).to_contain_text("standard deviation")
+    expect(viewer.locator("#result-canvas")).to_have_attribute("data-overlay", "uncertainty")
+
+
 def test_the_opacity_of_an_overlay_can_be_taken_away(viewer: Page) -> None:
     choose(viewer, "Difference")
     expect(viewer.locator("#result-canvas[data-overlay=difference]")).to_be_visible()
@@ -262,7 +298,7 @@ def test_the_provenance_is_one_click_away(viewer: Page) -> None:
 
 def test_a_reload_comes_back_to_the_translation(translated: Page, opener: Opener) -> None:
     again = opener(translated.evaluate("location.hash"))
-    again.locator("#result-canvas[data-loaded]").wait_for()
+    shown(again, "result")
     expect(again.locator("#upload-name")).to_have_text("mr.nii.gz")
     expect(again.locator("#bundle")).to_have_value(VOLUME)
     again.context.close()

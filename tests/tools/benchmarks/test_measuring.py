@@ -117,6 +117,7 @@ def test_the_time_of_a_row_is_the_median() -> None:
 def test_memory_is_that_of_a_fresh_process() -> None:
     held = torch.ones(250_000_000)  # what this process holds does not count
     memory = peak_memory(large, Contestant("a"))
+    held += 1  # or a machine short of memory may have put it on its disk meanwhile
     assert resident() > held.nbytes / 1e9
     assert memory.peak < held.nbytes / 1e9
     assert 2 * MEGABYTES / 1000 <= memory.peak - memory.before < 2.5 * MEGABYTES / 1000

@@ -159,3 +159,19 @@ def test_capitals_within_a_paragraph_of_a_model_card_are_text(bundle: Path) -> N
     card = (bundle / "docs/README.md").read_text(encoding="utf-8")
     write(bundle, "docs/README.md", f"{card}\nThe error is the\nMAE\nin HU.\n\nMAE:\n")
     assert find(bundle, "model card").status == "ok"
+
+
+@pytest.mark.parametrize("words", ["No image is shipped.", "No image and no weight is shipped with this bundle."])
+def test_a_licence_without_images_beside_figures_is_refused(bundle: Path, words: str) -> None:
+    write(bundle, "docs/data_license.txt", words)
+    assert find(bundle, "data license").status == "ok"
+    write(bundle, "docs/figures/ct.png", "")
+    assert reason(bundle, "data license") == "docs/data_license.txt says that there is no image, and docs has ct.png"
+
+
+def test_a_licence_without_weights_in_a_packed_bundle_that_has_them_is_refused(bundle: Path) -> None:
+    write(bundle, "docs/data_license.txt", "No weight is shipped with this bundle.")
+    write(bundle, "models/model.pt", "")
+    assert find(bundle, "data license").status == "ok"  # a checkout in which somebody trained
+    write(bundle, "transmodal/__init__.py", "")
+    assert "and models/model.pt is there" in reason(bundle, "data license")

@@ -80,3 +80,9 @@ def test_a_score_needs_a_record_with_its_command_data_and_commit(bundle: Path) -
     named = {"command": "another", "data": "d", "commit": "c", "eval_metrics": {"mae_hu": {"worst_case": "case_1"}}}
     write(bundle, "docs/another.json", json.dumps(named))  # says other things, which may have words among its numbers
     assert find(bundle, "scores have a record").status == "ok"
+
+
+@pytest.mark.parametrize("task", ["translation of MR", "Synthesis of CT", ""])
+def test_a_task_in_other_words_than_the_folder_is_refused(bundle: Path, task: str) -> None:
+    edit(bundle, "metadata", lambda metadata: metadata.update(task=task))
+    assert reason(bundle, "task") == f"task '{task}'; wanted a phrase with a capital letter and the word translation"

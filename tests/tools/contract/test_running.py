@@ -155,3 +155,24 @@ def test_a_network_that_cannot_be_scripted_is_skipped_with_the_reason(bundle: Pa
     finding = find(bundle, "ckpt export")
     assert finding.status == "skipped"
     assert finding.reasons[0].startswith("network_def cannot be scripted: ")
+
+
+def declare(bundle: Path, **entries: Any) -> None:
+    edit(bundle, "metadata", lambda metadata: metadata["network_data_format"]["outputs"]["pred"].update(entries))
+
+
+@pytest.mark.parametrize("bounds", [[0, 1], [-0.1, 0.1]])
+def test_an_output_outside_the_declared_range_is_found(bundle: Path, bounds: list[float]) -> None:
+    assert find(bundle, "declared outputs").status == "ok"
+    declare(bundle, value_range=bounds)
+    assert reason(bundle, "declared outputs").startswith(f"the output is declared within {bounds}, and lies in [-0.4")
+
+
+def test_an_output_without_a_declared_range_may_be_anything(bundle: Path) -> None:
+    declare(bundle, value_range=[])
+    assert find(bundle, "declared outputs").status == "ok"
+
+
+def test_probabilities_that_do_not_add_up_to_one_are_found(bundle: Path) -> None:
+    declare(bundle, type="probabilities")
+    assert "declared as probabilities" in reason(bundle, "declared outputs")

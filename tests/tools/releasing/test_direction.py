@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contract import Bundle
-from releasing.direction import direction_of, problems_of, told
+from releasing.direction import between, direction_of, made_by, of_weights, on_card, problems_of, told, true_of
 
 ORDERS = {"t1ce": ["flair", "t2", "t1"], "flair": ["t1ce", "t1", "t2"]}
 NAMED = {"_target_": "mudiff_bundle.task.sources_for", "target": "@target", "orders": "@orders"}
@@ -73,3 +73,70 @@ def test_a_default_that_is_no_direction_is_a_problem() -> None:
     assert len(list(problems_of(listed, {"source": "ct", "target": "mr"}))) == 1
     assert list(problems_of(listed, {"source": "ct", "target": "$'mr'"})) == []
     assert list(problems_of({}, {"source": "ct", "target": "mr"})) == []
+
+
+THREE = {
+    "domains": ["ct", "t1", "dwi"],
+    "source": "t1",
+    "unit": {"_target_": "transmodal.transforms.IntensityWindow", "low": 0, "high": 1},
+    "intensity": {
+        "ct": {"_target_": "transmodal.transforms.HounsfieldWindow", "low": -1000, "high": "$@top"},
+        "t1": "@unit",
+        "dwi": {"_target_": "transmodal.transforms.RobustPercentiles", "lower": 1, "upper": 99, "scale": 50},
+    },
+}
+
+
+@pytest.fixture
+def of_two_domains(root: Path) -> dict[str, Any]:
+    return Bundle(root / "bundles" / "ct_mr_stargan_translation").metadata
+
+
+def test_between_domains_every_pair_is_a_direction_that_of_the_default_first(of_two_domains: dict[str, Any]) -> None:
+    content = true_of(of_two_domains, THREE)
+    assert content["translation"]["directions"] == [
+        *(["t1", "ct"], ["t1", "dwi"]),
+        *(["ct", "t1"], ["ct", "dwi"], ["dwi", "ct"], ["dwi", "t1"]),
+    ]
+    assert content["image_classes"] == "CT, T1 or DWI, one channel"
+    scales = {"t1": "values 0 to 1", "dwi": "percentiles 1 to 99 inside the body, written as 0 to 50"}
+    assert content["translation"]["intensity"].items() >= scales.items()
+    assert list(problems_of(content, THREE)) == []
+    assert len(list(problems_of(of_two_domains, THREE))) == 1
+
+
+def test_domains_that_the_metadata_have_stay(of_two_domains: dict[str, Any]) -> None:
+    config = {"domains": ["ct", "mr"], "source": "mr", "target": "$'ct'"}
+    assert true_of(of_two_domains, config) == of_two_domains
+    assert list(problems_of(of_two_domains, config)) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"domains": ["ct", "mr"]}, "These weights translate between CT and MR, and nothing else."),
+        ({"contrasts": ["t1", "t2"]}, "These weights translate between T1 and T2, and nothing else."),
+        ({"target": "dwi", "sources": ["t1", "t2"]}, "These weights make DWI of T1 and T2, and nothing else."),
+        ({"domains": "@others", "source": "mr", "target": "ct"}, ""),
+    ],
+)
+def test_what_weights_make_is_one_sentence(config: dict[str, Any], sentence: str) -> None:
+    assert made_by(config) == sentence
+    assert bool(between(config)) == ("between" in sentence)
+
+
+def test_description_and_card_tell_it_once(metadata: dict[str, Any]) -> None:
+    config = {"target": "flair", "orders": ORDERS, "sources": NAMED}
+    content, card = of_weights(metadata, config), on_card("# Title\n\nText\n", config)
+    assert content["description"] == f"{metadata['description']} {made_by(config)}"
+    assert card.splitlines()[0] == "# Title"
+    assert card.splitlines()[2].startswith(f"**{made_by(config)}**")
+    assert card.splitlines()[-1] == "Text"
+    assert of_weights(content, config) == content
+    assert on_card(card, config) == card
+
+
+def test_nothing_is_told_where_the_config_fixes_nothing(metadata: dict[str, Any]) -> None:
+    config = {"source": "mr", "target": "ct"}
+    assert of_weights(metadata, config) == metadata
+    assert on_card("# Title\n", config) == "# Title\n"

@@ -43,10 +43,10 @@ def test_without_an_evaluation_no_score_is_claimed(house: House) -> None:
 def test_the_licence_of_the_training_data_is_told(house: House) -> None:
     bundle, weights = house
     path = bundle.root / "docs" / "data_license.txt"
-    path.write_text("No image and no weight is shipped with this bundle.\n\nThe figures show nobody.\n")
+    path.write_text("No weight is shipped with this bundle. The figures show nobody.\n")
     with staged(bundle, released(weights)[NAME]) as (copy, _):
         text = (copy.root / "docs" / "data_license.txt").read_text()
-    assert text.startswith("No image is shipped with this bundle.\n\nThe figures show nobody.\n")
+    assert text.startswith("The figures show nobody.\n\nThe weights models/model.pt come with it.")
     for told in ("phantoms of thighs", "CC BY 4.0", "A. Author"):
         assert told in text
 
@@ -77,3 +77,11 @@ def test_weights_of_another_version_are_refused(house: House) -> None:
         staged(bundle, released(weights)[NAME]),
     ):
         pass
+
+
+def test_what_released_weights_make_is_told_in_metadata_and_card(root: Path) -> None:
+    bundle = Bundle(root / "bundles" / "brain_mri_mudiff_synthesis")
+    with staged(bundle, released(root / "weights")[bundle.name]) as (copy, _):
+        sentence = "These weights make FLAIR of T1 with contrast agent, T1 and T2, and nothing else."
+        assert copy.metadata["description"].endswith(sentence)
+        assert sentence in (copy.root / "docs" / "README.md").read_text(encoding="utf-8")

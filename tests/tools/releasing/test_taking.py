@@ -76,12 +76,22 @@ def test_the_same_weights_keep_their_scores(taken: Callable[..., Released], hous
     assert taken(house[1] / NAME / "model.pt", about={"limits": "fewer"}).record == {**before, "limits": "fewer"}
 
 
-def test_scores_are_the_means_of_their_evaluations(taken: Callable[..., Released], file: Path, tmp_path: Path) -> None:
+class LeapDay(date):
+    """A day that does not end while a test runs."""
+
+    @classmethod
+    def today(cls) -> LeapDay:
+        return cls(2024, 2, 29)
+
+
+def test_scores_are_the_means_of_their_evaluations(
+    taken: Callable[..., Released], file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("releasing.taking.date", LeapDay)
     folders = {name: evaluated(tmp_path / name, file, mae) for name, mae in (("to_ct", 7.5), ("to_mr", 0.25))}
     weights = taken(evaluations=folders, about={"evaluation": RAN})
     assert weights.eval_metrics == {"to_ct": {"model": {"mae": 7.5}}, "to_mr": {"model": {"mae": 0.25}}}
-    today = date.today().isoformat()
-    assert weights.record["evaluation"] == {**RAN, "cases": ["p1", "p2"], "date": today}
+    assert weights.record["evaluation"] == {**RAN, "cases": ["p1", "p2"], "date": "2024-02-29"}
 
 
 def test_the_only_evaluation_needs_no_name(taken: Callable[..., Released], file: Path, tmp_path: Path) -> None:

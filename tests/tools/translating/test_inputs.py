@@ -159,6 +159,18 @@ def test_a_name_that_any_patient_could_have_follows_the_folder_above(tmp_path: P
     assert names(tmp_path / "anna") == found[0]
 
 
+def test_series_below_names_of_one_such_word_or_several_are_named_by_one_rule(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "leg" / "CT" / "image", CT)
+    write_dicom(tmp_path / "leg" / "MR_T1" / "image", MR, series="1.2.4", Modality="MR")
+    assert names(tmp_path / "leg") == ["leg_CT_image", "leg_MR_T1_image"]
+    assert names(tmp_path / "leg" / "MR_T1") == ["leg_MR_T1_image"]
+
+
+def test_a_name_with_a_word_of_its_own_stands_by_itself(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "study" / "MR_T1_anna" / "image", MR, Modality="MR")
+    assert names(tmp_path / "study") == ["MR_T1_anna_image"]
+
+
 def test_a_file_by_a_name_that_any_patient_could_have_follows_its_folder(tmp_path: Path) -> None:
     assert names(write_volume(tmp_path / "anna" / "image.nii.gz", CT)) == ["anna_image"]
 

@@ -40,6 +40,9 @@ def test_a_preferred_bundle_that_does_not_offer_the_direction_is_passed_over(hou
 
 def test_without_any_weights_the_ways_to_them_are_told(house: Path) -> None:
     (house / PREFERRED[1] / "models" / "model.pt").unlink()
+    (house.parent / "tools").mkdir()
+    for file in (house.parent / "tools" / "import_weights.py", house / PREFERRED[0] / "large_files.yml"):
+        file.touch()
     with pytest.raises(InputError, match=r"no models/model\.pt in any of them") as error:
         Models.chosen()
     for way in ("monai.bundle run", "tools/import_weights.py", "download_large_files", "--ckpt_path"):

@@ -20,6 +20,7 @@ from tests.bundles.tiny import TINY
 from tests.packaging.tiny import edit
 from tests.parity.fill import fill
 from tests.tools.translating.scans import AFFINE, ct_values, mr_values, write_picture, write_volume
+from translating import picture
 from translating.inputs import Scan
 from translating.masks import NoMask
 from translating.model import model_of
@@ -196,7 +197,27 @@ def test_a_bad_case_leaves_nothing_and_names_its_own_file(pipeline: Make, tmp_pa
     outcome = pipeline()(scan)
     assert outcome.status == "failed"
     assert outcome.text.startswith(f"{tmp_path / 'flat.nii.gz'}: found a constant image")
+    assert outcome.traceback == ""
     assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_the_traceback_of_a_program_error_is_kept_until_the_next_try(
+    pipeline: Make, ct: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("of the program")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(picture, "draw", broken)
+        outcome = pipeline()(ct)
+    assert (outcome.status, outcome.text) == ("failed", "KeyError: 'of the program'")
+    assert outcome.traceback == str(tmp_path / "results" / "knee.error.txt")
+    text = Path(outcome.traceback).read_text(encoding="utf-8")
+    assert "in broken" in text
+    assert "in _present" in text
+    assert visible(tmp_path / "results") == ["knee.error.txt"]
+    assert pipeline()(ct).status == "translated"
+    assert not Path(outcome.traceback).exists()
 
 
 def test_a_seed_that_changes_nothing_is_told(pipeline: Make, ct: Scan) -> None:

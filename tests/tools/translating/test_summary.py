@@ -36,6 +36,13 @@ def test_a_note_is_told_and_makes_no_case_one_with_warnings() -> None:
     assert "0 with warnings" in report([noted])
 
 
+def test_the_file_of_a_traceback_is_named_wherever_the_failure_is_told() -> None:
+    failed = Outcome("c", "failed", "KeyError: 'x'", traceback="out/c.error.txt")
+    told = "c: KeyError: 'x'\n  Traceback: out/c.error.txt"
+    assert line_of(failed, 1, 1).endswith(told.replace("c: ", "c: failed: ", 1))
+    assert report([failed]).endswith(told)
+
+
 @pytest.mark.parametrize(
     ("outcomes", "status"),
     [([DONE], 0), ([BEFORE], 0), ([DONE, ALREADY], 0), ([DONE, BAD], 1), ([ALREADY], 1), ([], 1)],

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from fastapi.testclient import TestClient
 
@@ -16,6 +17,8 @@ from webpage.server import create_app
 from webpage.settings import Settings
 
 OVER = ("done", "failed", "cancelled")
+PATIENCE = 600.0
+"""Seconds after which a test gives up, on a machine however busy."""
 HOME = "http://127.0.0.1:8080"
 
 
@@ -86,10 +89,29 @@ def ask(page: TestClient, found: dict[str, Any], bundle: str, source: str, targe
     return str(answer.json()["job"])
 
 
-def finished(page: TestClient, job: str, patience: float = 120.0) -> dict[str, Any]:
+def finished(page: TestClient, job: str) -> dict[str, Any]:
     """What the server tells of a job when it is over."""
-    end = time.monotonic() + patience
-    while (told := page.get(f"/api/jobs/{job}").json())["state"] not in OVER:
-        assert time.monotonic() < end, told
-        time.sleep(0.05)
-    return dict(told)
+    told: dict[str, Any] = {}
+
+    def is_over() -> bool:
+        told.update(page.get(f"/api/jobs/{job}").json())
+        return told["state"] in OVER
+
+    wait_until(is_over)
+    return told
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Return as soon as something is so."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

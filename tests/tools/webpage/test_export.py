@@ -75,7 +75,8 @@ def test_a_series_that_is_there_is_left_alone(made: Path, tmp_path: Path) -> Non
 def test_several_contrasts_become_series_of_one_study(made: Path, tmp_path: Path) -> None:
     write_volume(made / "t1ce.nii.gz", mr_values(), OBLIQUE)
     for number, contrast in enumerate(("t1", "flair", "t2")):
-        views = write_volume(tmp_path / "views" / f"{contrast}.nii.gz", mr_values() + number, OBLIQUE).parent
+        affine = OBLIQUE + 0.01 * number * np.eye(4, k=3)  # as far apart as contrasts may be, and more than rounding
+        views = write_volume(tmp_path / "views" / f"{contrast}.nii.gz", mr_values() + number, affine).parent
     names = {contrast: f"{contrast}.nii.gz" for contrast in ("t1", "flair", "t2")}
     found = {"kind": "volumes", "name": "t1.nii.gz, …", "dicom": False, "paths": names}
     found["files"] = {"source": "t1.nii.gz", **names}
@@ -88,6 +89,14 @@ def test_several_contrasts_become_series_of_one_study(made: Path, tmp_path: Path
     assert {each.StudyInstanceUID for each in (second, third, synthetic)} == {first.StudyInstanceUID}
     assert {each.FrameOfReferenceUID for each in (second, third, synthetic)} == {first.FrameOfReferenceUID}
     assert len(find_series(made / "dicom" / "source")) == 3
+    named = [item.ReferencedSOPInstanceUID for item in synthetic.SourceImageSequence]
+    places = {
+        str(image.SOPInstanceUID): image for folder in folders for image in map(pydicom.dcmread, folder.iterdir())
+    }
+    assert [places[uid].SeriesInstanceUID for uid in named] == [
+        each.SeriesInstanceUID for each in (first, second, third)
+    ]
+    assert all(places[uid].ImagePositionPatient == synthetic.ImagePositionPatient for uid in named)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (30, 200), (256, 100), (700, 500)])

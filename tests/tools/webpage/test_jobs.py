@@ -13,9 +13,10 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.tools.webpage.conftest import OVER, runs, wait_until
 from transmodal.errors import InputError
 from webpage import jobs as module
-from webpage.jobs import OVER, Job, Jobs
+from webpage.jobs import Job, Jobs
 from webpage.processes import Work
 from webpage.progress import ProgressFile
 from webpage.settings import Settings
@@ -32,7 +33,8 @@ def translate(job: dict[str, Any], upload: dict[str, Any], folder: str, files: s
     listener.stage("translating")
     listener.steps(0, 4)
     listener.steps(4, 4)
-    (place / "pid").write_text(str(psutil.Process().pid), encoding="utf-8")
+    (place / "pid.partial").write_text(str(os.getpid()), encoding="utf-8")
+    (place / "pid.partial").rename(place / "pid")
     if job["does"] == "fail":
         raise InputError(f"{files}/scan.nii.gz", found="nothing", wanted="something", remedy="look again")
     if job["does"] == "crash":
@@ -74,19 +76,14 @@ def add(queue: Jobs, tmp_path: Path, gate: Path) -> Callable[..., Job]:
 
 
 def wait(queue: Jobs, job: Job, *states: str) -> dict[str, Any]:
-    end = time.monotonic() + 60
-    while (told := queue.record(job))["state"] not in (states or OVER):
-        assert time.monotonic() < end, told
-        time.sleep(0.02)
-    return told
+    wait_until(lambda: queue.record(job)["state"] in (states or OVER))
+    return queue.record(job)
 
 
 def pid_of(job: Job) -> int:
-    end = time.monotonic() + 60
-    while not (job.folder / "pid").is_file() or not (job.folder / "pid").read_text(encoding="utf-8"):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return int((job.folder / "pid").read_text(encoding="utf-8"))
+    file = job.folder / "pid"
+    wait_until(file.is_file)
+    return int(file.read_text(encoding="utf-8"))
 
 
 def test_one_runs_and_the_others_wait_for_their_turn(queue: Jobs, add: Callable[..., Job], gate: Path) -> None:
@@ -127,17 +124,53 @@ def test_a_running_job_is_cancelled_with_its_process_and_files(queue: Jobs, add:
     job = add()
     pid = pid_of(job)
     queue.cancel(job)
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert not runs(pid)
     assert not job.folder.exists()
     told = queue.record(job)
     assert (told["state"], told["files"], told["error"]) == ("cancelled", {}, None)
 
 
+def test_a_cancelled_job_needs_its_upload_no_more(
+    queue: Jobs, add: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Work):
+        def answer(self, timeout: float | None = None) -> Any:
+            try:
+                return super().answer(timeout)
+            finally:
+                time.sleep(0.3)
+
+    monkeypatch.setattr(module, "Work", lambda _, *given: Slow(f"{HERE}:translate", *given))
+    job = add()
+    pid_of(job)
+    queue.cancel(job)
+    assert job.upload.jobs == 0
+
+
+def test_what_a_job_is_told_to_be_it_is_in_all(
+    queue: Jobs, add: Callable[..., Job], gate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sees that a job is over finds its time begun, its upload free, and no file of one that failed."""
+    seen: list[tuple[bool, bool, int]] = []
+
+    class Watched(Job):
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            if name == "state" and value in OVER:
+                seen.append((self.folder.exists(), self.used >= (self.begun or 0), self.upload.jobs))
+
+    monkeypatch.setattr(module, "Job", Watched)
+    gate.touch()
+    wait(queue, add("wait"))
+    wait(queue, add("fail"))
+    assert seen == [(True, True, 0), (False, True, 0)]
+
+
 def test_after_a_cancelled_job_the_next_one_runs(queue: Jobs, add: Callable[..., Job], gate: Path) -> None:
     first, second = add(), add()
     pid_of(first)
-    gate.touch()
     queue.cancel(first)
+    gate.touch()
     assert wait(queue, second)["state"] == "done"
     assert queue.record(first)["state"] == "cancelled"
     assert not first.folder.exists()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import torch
 
+from tests.tools.webpage.conftest import runs, wait_until
 from transmodal.errors import InputError
-from webpage.processes import Ended, Work
+from webpage.processes import Ended, Work, Works
 
 HERE = "tests.tools.webpage.test_processes"
 
@@ -43,7 +45,9 @@ def killed() -> None:
 
 def sleeping(pids: str) -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    Path(pids).write_text(f"{os.getpid()} {child.pid}", encoding="utf-8")
+    partial = Path(f"{pids}.partial")
+    partial.write_text(f"{os.getpid()} {child.pid}", encoding="utf-8")
+    partial.rename(pids)
     time.sleep(600)
 
 
@@ -60,6 +64,10 @@ def filling(how: str) -> int:
         return len(bytearray(1 << 32))
     except MemoryError as error:
         raise InputError("the scan", found="it is broken", wanted="a scan", remedy="look again") from error
+
+
+def name_of_a_lock() -> str | None:
+    return multiprocessing.RLock()._semlock.name  # type: ignore[attr-defined, no-any-return]
 
 
 def printing() -> str:
@@ -90,16 +98,17 @@ def test_a_crash_is_told_by_its_signal(tmp_path: Path) -> None:
 def test_a_process_that_takes_too_long_ends_with_all_that_it_began(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     running = work("sleeping", tmp_path, pids=str(pids))
-    _wait_for(pids.is_file)
+    wait_until(pids.is_file)
     with pytest.raises(Ended, match=r"it took more than 0\.1 seconds"):
         running.answer(0.1)
-    _wait_for(lambda: not any(map(_runs, pids.read_text(encoding="utf-8").split())))
+    own, child = map(int, pids.read_text(encoding="utf-8").split())
+    wait_until(lambda: not runs(own) and not runs(child))
 
 
 def test_killing_is_told_as_the_end(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     running = work("sleeping", tmp_path, pids=str(pids))
-    _wait_for(pids.is_file)
+    wait_until(pids.is_file)
     running.kill()
     running.kill()  # once more does no harm
     with pytest.raises(Ended, match="SIGKILL"):
@@ -110,11 +119,16 @@ def test_killing_is_told_as_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["numpy", "torch", "told as a fault of the scan"])
 def test_more_memory_than_is_allowed_is_told_as_that(tmp_path: Path, how: str) -> None:
     with pytest.raises(Ended, match=r"^it needs more than the 3\.0 GB of memory that it may take \(--max-memory-mb\)$"):
-        Work(f"{HERE}:filling", {"how": how}, tmp_path, memory=3 << 30).answer(60)
+        Work(f"{HERE}:filling", {"how": how}, tmp_path, memory=3 << 30).answer()
 
 
 def test_temporary_files_go_where_the_work_does(tmp_path: Path) -> None:
     assert work("where_temporary_files_go", tmp_path).answer() == str(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere no lock has a name")
+def test_locks_of_a_process_have_no_names_that_it_would_leave_when_it_is_killed(tmp_path: Path) -> None:
+    assert work("name_of_a_lock", tmp_path).answer() is None
 
 
 def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -122,15 +136,23 @@ def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
     assert "to nobody" not in capfd.readouterr().out
 
 
-def _wait_for(condition: object, patience: float = 30.0) -> None:
-    end = time.monotonic() + patience
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.02)
+def test_closing_ends_what_somebody_waits_for_and_what_is_asked_for_later(tmp_path: Path) -> None:
+    works, pids = Works(), tmp_path / "pids"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(works.answer, f"{HERE}:sleeping", {"pids": str(pids)}, tmp_path)
+        wait_until(lambda: pids.is_file() or waiting.done())
+        works.close()
+        with pytest.raises(Ended, match="SIGKILL"):
+            waiting.result()
+    with pytest.raises(Ended):
+        works.answer(f"{HERE}:sleeping", {"pids": str(tmp_path / "more")}, tmp_path)
 
 
-def _runs(pid: str) -> bool:
-    try:
-        return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def test_the_end_of_a_process_is_told_to_each_thread_that_ends_it(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    running = work("sleeping", tmp_path, pids=str(pids))
+    wait_until(pids.is_file)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: running.kill(), range(8)))
+    with pytest.raises(Ended, match="SIGKILL"):
+        running.answer()

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.tools.webpage.conftest import wait_until
+from transmodal.errors import InputError
+from webpage import processes
+from webpage.offered import NotReady
+from webpage.processes import Work
 from webpage.settings import NOTICE
 from webpage.uploads import Upload
 
+HERE = "tests.tools.webpage.test_server"
 Open = Callable[..., TestClient]
 EXAMINED = {
     "kind": "volume",
@@ -192,6 +200,16 @@ def test_an_upload_that_does_not_fit_is_refused(
     assert text in answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("body", "told"), [("{not", "after character 1)"), ('{"upload": ,}', "(Expecting value after character 11)")]
+)
+def test_what_is_no_json_is_told_so(client: Open, body: str, told: str) -> None:
+    answer = client().post("/api/jobs", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("the request: no JSON (")
+    assert answer.json()["error"].endswith(told)
+
+
 def test_a_form_without_files_is_refused(client: Open) -> None:
     answer = client().post("/api/uploads", data={"files": "text"})
     assert answer.status_code == 422
@@ -246,3 +264,36 @@ def test_an_error_inside_is_not_told_to_the_browser(client: Open, monkeypatch: p
     assert "division" not in answer.text
     assert set(answer.json()) == {"error"}
     assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+def endless() -> None:
+    """In place of what a server finds out of bundles and uploads."""
+    time.sleep(3600)
+
+
+@pytest.fixture
+def works_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "Work", lambda _, __, *given: Work(f"{HERE}:endless", {}, *given))
+
+
+@pytest.mark.usefixtures("works_without_end")
+def test_a_server_that_ends_does_not_wait_for_its_list_of_bundles(client: Open) -> None:
+    page = client()
+    offered = page.app.state.server.offered  # type: ignore[attr-defined]
+    with page:
+        wait_until(lambda: offered._works._running)
+    with pytest.raises(NotReady, match="no list of them"):
+        offered.listed()
+
+
+@pytest.mark.usefixtures("works_without_end")
+def test_a_server_that_ends_gives_up_what_it_examines(client: Open) -> None:
+    server = client().app.state.server  # type: ignore[attr-defined]
+    upload = Upload(server.uploads.root, 60)
+    with ThreadPoolExecutor(1) as pool:
+        examined = pool.submit(server.uploads.examine, upload, {})
+        wait_until(lambda: server.uploads._works._running)
+        server.close()
+        with pytest.raises(InputError, match="files that cannot be examined"):
+            examined.result()
+    assert not upload.folder.exists()

@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
+
+from tests.tools.webpage.conftest import PATIENCE, wait_until
 
 Start = Callable[..., tuple[subprocess.Popen[str], str]]
 
@@ -56,10 +57,10 @@ def folders(tmp_path: Path) -> list[Path]:
 def test_a_server_that_is_asked_to_end_leaves_nothing(start: Start, tmp_path: Path, ending: str) -> None:
     process, address = start()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
-    assert requests.get(address, timeout=10).status_code == 200
+    assert requests.get(address, timeout=PATIENCE).status_code == 200
     assert len(folders(tmp_path)) == 1
     process.send_signal(getattr(signal, ending))
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE) == 0
     assert folders(tmp_path) == []
 
 
@@ -69,10 +70,7 @@ def test_a_server_that_is_killed_leaves_nothing_either(start: Start, tmp_path: P
     assert len(folders(tmp_path)) == 1
     process.kill()
     process.wait()
-    end = time.monotonic() + 15
-    while folders(tmp_path):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(lambda: not folders(tmp_path))
 
 
 def test_for_all_addresses_of_a_machine_one_is_printed_that_can_be_opened(start: Start) -> None:
@@ -80,15 +78,15 @@ def test_for_all_addresses_of_a_machine_one_is_printed_that_can_be_opened(start:
     assert re.match(r"http://127\.0\.0\.1:\d+/\?token=", address)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("From other machines")
-    assert requests.Session().get(address, timeout=10).status_code == 200
+    assert requests.Session().get(address, timeout=PATIENCE).status_code == 200
 
 
 def test_with_a_token_the_printed_address_opens_the_page_and_the_bare_one_does_not(start: Start) -> None:
     _, address = start("127.0.0.1", "a token of some length")
     bare, _, token = address.partition("?token=")
     assert token
-    assert requests.get(bare, timeout=10).status_code == 401
-    assert requests.Session().get(address, timeout=10).status_code == 200
+    assert requests.get(bare, timeout=PATIENCE).status_code == 401
+    assert requests.Session().get(address, timeout=PATIENCE).status_code == 200
 
 
 def test_a_port_that_is_taken_is_told_on_one_line(root: Path, tmp_path: Path) -> None:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
 import pydicom
+import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from tests.common.radiographs import chest
 from tests.tools.translating.scans import ct_values, mr_values, write_dicom, write_picture, write_volume
 from tests.tools.webpage.conftest import ask, finished, upload
+from translating.listening import Nobody
+from translating.summary import Outcome
 from transmodal.dicom import find_series, read_series
+from transmodal.errors import InputError
+from webpage import work
 from webpage.settings import NOTICE
 
 SCANS, XRAY, BRAIN = "ct_mr_syndiff_translation", "chest_xray_ctpa_translation", "brain_mri_mudiff_synthesis"
@@ -146,3 +153,19 @@ def test_an_upload_that_breaks_its_reader_is_refused_and_the_server_goes_on(page
     assert answer.status_code == 422
     assert "scan.nii.gz" in answer.json()["error"]
     assert upload(page, scan)["usable"]
+
+
+def test_the_traceback_of_a_program_error_is_told_where_the_server_is_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scan.error.txt").write_text("Traceback: all of it", encoding="utf-8")
+    failed = Outcome("scan", "failed", "KeyError: 'x'", traceback=str(tmp_path / "scan.error.txt"))
+    monkeypatch.setattr(work, "Pipeline", lambda *_: lambda _: failed)
+    monkeypatch.setattr(sys, "__stderr__", told := io.StringIO())
+    model = SimpleNamespace(bundle=SimpleNamespace(name=SCANS))
+    found = {"name": "knee.nii.gz", "paths": {"image": "scan.nii.gz"}, "series": None, "modality": "ct"}
+    job = {"source": "ct", "target": "mr", "options": {}, "classifier": None}
+    with pytest.raises(InputError, match="KeyError: 'x'") as raised:
+        work._scan(model, job, found, tmp_path, tmp_path, Nobody())
+    assert told.getvalue() == "Traceback: all of it\n"
+    assert str(tmp_path) not in str(raised.value)

@@ -12,7 +12,7 @@ from holoscan.conditions import CountCondition
 from monai.deploy.core import AppContext, Application, init_app_context
 from monai.deploy.operators import DICOMDataLoaderOperator, DICOMSeriesSelectorOperator
 
-from dicom_translation.bundles import bundle_in
+from dicom_translation.bundles import PackedBundle, bundle_in
 from dicom_translation.operators import SelectedSeriesReader, SyntheticSeriesWriter, TranslationOperator
 from dicom_translation.settings import Settings
 from transmodal.errors import InputError
@@ -28,11 +28,13 @@ class TranslationApplication(Application):
     Args:
         context: folders of input, output and models.
         settings: of the manifest.
+        bundle: what translates.
     """
 
-    def __init__(self, context: AppContext, settings: Settings, *args: Any, **kwargs: Any) -> None:
-        self._context, self._settings = context, settings
-        self._bundle = bundle_in(context.model_path, settings.bundle)
+    def __init__(
+        self, context: AppContext, settings: Settings, bundle: PackedBundle, *args: Any, **kwargs: Any
+    ) -> None:
+        self._context, self._settings, self._bundle = context, settings, bundle
         super().__init__(*args, **kwargs)
 
     def compose(self) -> None:
@@ -68,7 +70,9 @@ def main(arguments: Sequence[str]) -> int | str:
         if not Path(context.input_path).is_dir():
             found, remedy = "no such folder", "name the folder of the DICOM files with -i"
             raise InputError(context.input_path, found=found, wanted="a folder of DICOM files", remedy=remedy)
-        TranslationApplication(context, settings).run()
+        # found before there is an application, for the SDK fails to clear away one that was not made to the end
+        bundle = bundle_in(context.model_path, settings.bundle)
+        TranslationApplication(context, settings, bundle).run()
     except InputError as error:
         logging.getLogger(__name__).debug("refused", exc_info=True)
         return str(error)

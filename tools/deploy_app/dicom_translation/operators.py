@@ -14,7 +14,8 @@ from monai.deploy.operators import IOMapping, MonaiBundleInferenceOperator
 
 from dicom_translation.bundles import PackedBundle
 from dicom_translation.reading import chosen, volume_of
-from dicom_translation.settings import MODALITY_OF, Settings
+from dicom_translation.settings import Settings
+from transmodal.data.layout import MODALITY_OF
 from transmodal.dicom import validate_series, write_series
 from transmodal.trained_range import Profile, TrainedRange, range_beside
 

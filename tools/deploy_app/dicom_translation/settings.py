@@ -11,13 +11,10 @@ from typing import Any
 
 import yaml
 
-from transmodal.data.layout import MAGNETIC
+from transmodal.data.layout import MODALITY_OF
 from transmodal.errors import InputError
 
-__all__ = ["MODALITY_OF", "Settings"]
-
-MODALITY_OF = {"ct": "ct", **dict.fromkeys(MAGNETIC, "mr")}
-"""The modality of DICOM, in lower case, of each name of the data layout that is one."""
+__all__ = ["Settings"]
 
 TRANSLATION = {"source": str, "target": str, "bundle": str, "ids": dict}
 """Keys of ``translation`` in the manifest, and what each holds."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from fnmatch import fnmatch
 from subprocess import TimeoutExpired
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -16,14 +18,15 @@ from fastapi.responses import JSONResponse
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from . import fields, privacy
+from . import answered, fields, privacy
 
-NAMES = ("image", "label", "id", "tag", "name")
+NAMES = ("image", "label", "id", "tag", "name", "session_id")
 """Parameters of addresses that MONAI Label makes paths of."""
 
 
 class OwnOriginOnly:
-    """Answers programs, and pages of this server alone.
+    """Answers programs, and pages of this server alone, and of MONAI Label's requests those that nobody has to log in
+    for.
 
     A page of somebody else's is told by its ``Origin``; one that made its own name mean this machine by ``Host``,
     which has to be an address, ``localhost`` or the name of this machine.
@@ -38,7 +41,7 @@ class OwnOriginOnly:
         self.hosts = {"localhost", socket.gethostname().lower(), *(host.lower() for host in hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with 403 or 400, or hand on."""
+        """Answer with 400, 403 or 404, or hand on."""
         if scope["type"] == "websocket":  # there are none
             return
         answer = self._refusal(scope) if scope["type"] == "http" else None
@@ -54,7 +57,8 @@ class OwnOriginOnly:
         for key, value in parse_qsl(scope["query_string"].decode("latin-1")):
             if key in NAMES and (".." in value or set(value) & set("/\\\0")):
                 return _said(400, f"{key}={value!r} is no name: it leads out of the studies")
-        return None
+        closed = answered.closed(scope["method"], scope["path"].removeprefix(scope.get("root_path", "")))
+        return _said(*closed) if closed else None
 
     def _ours(self, host: str) -> bool:
         try:
@@ -77,9 +81,14 @@ def check_requests(app: Any) -> None:
     Args:
         app: the MONAI Label app that answers.
     """
-    from monailabel.endpoints import infer, wsi_infer
+    from monailabel.config import settings
+    from monailabel.endpoints import datastore, infer, session, wsi_infer
     from monailabel.utils.async_tasks.task import AsyncTask
 
+    formats = settings.MONAI_LABEL_DATASTORE_FILE_EXT
+    datastore.add_image = _images_alone(formats, "file", datastore.add_image)
+    datastore.save_label = _images_alone(formats, "label", datastore.save_label)
+    session.create_session = _no_archives(session.create_session)
     infer.run_inference = _checked_inference(app, infer.run_inference)
     wsi_infer.run_wsi_inference = _no_slides
     AsyncTask.run = staticmethod(_checked_task(app, AsyncTask.run))
@@ -99,6 +108,8 @@ def _checked_inference(app: Any, run: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         task = _known(app.infers(), model, "bundle")
         permitted = _in_words(fields.inference, _object(params))
+        if session_id and not (app.sessions() and app.sessions().get_session(session_id)):
+            raise HTTPException(404, f"no session {session_id}")
         if not file and not session_id and image not in app.datastore().list_images():
             raise HTTPException(404, f"no image {image} in the studies" if image else "send a file or name an image")
         if output == "dicom_seg":
@@ -139,11 +150,35 @@ def _tidied(stop: Callable[[str], Any]) -> Callable[[str], Any]:
         result = stop(method)
         for process in running[:1]:  # it was killed, and ends in a moment
             with suppress(TimeoutExpired):
-                process.wait(timeout=10)
+                process.wait(timeout=60)
         privacy.remove_of_the_dead()
         return result
 
     return stopped
+
+
+def _images_alone(formats: Sequence[str], field: str, keep: Callable[..., Any]) -> Callable[..., Any]:
+    """Of what is uploaded into the studies only images: under another name it could take the place of their list."""
+    names = inspect.signature(keep)
+
+    def kept(*arguments: Any, **options: Any) -> Any:
+        file = names.bind(*arguments, **options).arguments[field].filename
+        if not any(fnmatch(file, pattern) for pattern in formats):
+            raise HTTPException(
+                400, f"{file!r} is no image of the studies; its name has to end as {', '.join(formats)}"
+            )
+        return keep(*arguments, **options)
+
+    return kept
+
+
+def _no_archives(create: Callable[..., Any]) -> Callable[..., Any]:
+    def created(background_tasks: Any, uncompress: bool = False, expiry: int = 0, files: Any = ()) -> Any:
+        if uncompress:
+            raise HTTPException(400, "archives are not unpacked, for they may lead elsewhere; send the images in them")
+        return create(background_tasks, uncompress, expiry, files)
+
+    return created
 
 
 def _no_slides(*arguments: Any, **options: Any) -> Any:

@@ -16,7 +16,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferType
 from monailabel.tasks.infer.bundle import BundleInferTask
 from torch import nn
 
-from . import fields, privacy, results
+from . import fields, privacy, results, screening
 from .bundles import METADATA
 from .options import Options
 from .refusals import refusal_in
@@ -62,6 +62,7 @@ class BundleTranslation(BundleInferTask):
         try:
             ids = self.options.ids(request)
             self.options.wants_uncertainty(request)
+            screening.screen(request.get("image"))
             with ALONE:
                 for key, value in ids.items():
                     self.bundle_config[key] = value
@@ -72,7 +73,8 @@ class BundleTranslation(BundleInferTask):
             if refusal is None:
                 raise
             logger.warning("Refused: %s", refusal)
-            raise HTTPException(status_code=400, detail=str(refusal)) from error
+            told = screening.without_place(str(refusal), request.get("image"))
+            raise HTTPException(status_code=400, detail=told) from error
         finally:
             privacy.remove_upload(request.get("image"))
 

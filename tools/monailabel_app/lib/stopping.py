@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 from monailabel.utils.async_tasks.utils import background_executors, background_processes
@@ -18,6 +18,15 @@ from monailabel.utils.async_tasks.utils import background_executors, background_
 from . import privacy
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+TOLD = b"Told to stop: a request under way is answered first; told again, this ends at once.\n"
+
+
+def end_before_the_start(fault: Exception) -> NoReturn:
+    """End in the fault's own words; the server, which calls the app, would end in a page of its own code."""
+    sys.stdout.flush()
+    print(f"Not served: {fault}", file=sys.stderr, flush=True)
+    privacy.forget()
+    os._exit(1)
 
 
 def stop_children_too() -> None:
@@ -36,6 +45,7 @@ def _stopping_children(before: Any, told: list[int]) -> Any:
         told.append(number)
         if len(told) > 1:
             _end_now(number)
+        os.write(2, TOLD)  # whatever else was being written
         for executor in background_executors.values():
             executor.shutdown(wait=False, cancel_futures=True)
         for process in [child for children in background_processes.values() for child in children.values()]:

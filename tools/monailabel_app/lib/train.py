@@ -10,7 +10,7 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.tasks.train.bundle import BundleTrainTask
 
-from . import fields, stopping
+from . import fields, screening, stopping
 from .bundles import METADATA
 from .refusals import refusal
 
@@ -43,7 +43,7 @@ class BundleTraining(BundleTrainTask):
         """Refuse a split without a case to train on or to validate with, by which the best weights are chosen.
 
         Raises:
-            InputError: if there is none.
+            InputError: if there is none, or if an image or a label of one is not to be read.
         """
         cases = self._fetch_datalist({"model": "", **request}, datastore)
         parts = self._partition_datalist(cases, request) if cases else ([], [])
@@ -55,6 +55,8 @@ class BundleTraining(BundleTrainTask):
                 "at least one of each",
                 "label more images, or send a val_split such as 0.5",
             )
+        for file in (file for case in cases for file in case.values()):
+            screening.screen(file)
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Train as the request says; runs in a process of its own.

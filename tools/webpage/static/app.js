@@ -6,9 +6,9 @@ import { takeFiles } from "./files.js";
 import { follow } from "./progress.js";
 import { nameOf, Request } from "./request.js";
 import { isSending, send, stop } from "./sending.js";
-import { Viewer } from "./viewer.js";
+import { hide, show } from "./showing.js";
 
-const state = { upload: null, job: null, busy: false, taken: 0, viewer: null, request: null };
+const state = { upload: null, job: null, busy: false, taken: 0, request: null };
 
 /** Say something above the page: "alert" what went wrong, "notice" what did not; nothing empties both. */
 function say(kind, text) {
@@ -21,22 +21,9 @@ function say(kind, text) {
 
 const alertOf = (text) => say("alert", text);
 
-/** Show in the viewer, or say why nothing can be shown; downloads need no viewer. */
-async function view(title, show, madeBy = "") {
-  byId("viewer-title").textContent = title;
-  byId("made-by").textContent = madeBy;
-  byId("made-by").hidden = !madeBy;
-  byId("empty").hidden = true;
-  byId("viewer").hidden = false;
-  try {
-    state.viewer ??= await Viewer.create();
-    await show(state.viewer);
-  } catch (error) {
-    alertOf(
-      `The images cannot be shown here: ${error.message} What to do: use a browser with WebGL 2, or download them.`,
-    );
-  }
-}
+/** Say why nothing can be shown; downloads need no viewer. */
+const complain = (error) =>
+  alertOf(`The images cannot be shown here: ${error.message} What to do: use a browser with WebGL 2, or download them.`);
 
 function facts({ shape, spacing, modality, dicom }) {
   const size = shape?.length ? `${shape.join(" × ")}` : "";
@@ -139,14 +126,10 @@ function describe(upload) {
 }
 
 async function showInput(upload) {
-  if (upload === null) return showNothing();
+  if (upload === null) return hide();
   const title = ["Input", upload.modality && nameOf(upload.modality)].filter(Boolean).join(" ");
-  if (upload.files?.source) await view("Input", (viewer) => viewer.showInput({ ...upload, title }));
-}
-
-function showNothing() {
-  byId("viewer").hidden = true;
-  byId("empty").hidden = false;
+  const draw = (viewer) => viewer.showInput({ ...upload, title });
+  if (upload.files?.source) await show("input", { title: "Input", draw, complain });
 }
 
 /** Take what belongs to a result alone off the page. */
@@ -161,8 +144,7 @@ async function forget() {
   [state.job, state.upload] = [null, null];
   byId("upload").hidden = true;
   forgetResult();
-  showNothing();
-  state.viewer?.clear();
+  hide();
   address();
   refresh();
   if (job) await api.removeJob(job).catch(() => {});
@@ -261,7 +243,8 @@ async function showResult(job) {
     if (files[name]) byId(name).href = files[name];
   }
   const title = `${nameOf(source)} → synthetic ${nameOf(target)}`;
-  await view(title, (viewer) => viewer.showResult({ ...job, titles }), state.request.madeBy(job));
+  const draw = (viewer) => viewer.showResult({ ...job, titles });
+  await show("result", { title, madeBy: state.request.madeBy(job), draw, complain });
 }
 
 async function start() {

@@ -129,7 +129,7 @@ export class ImageView {
     while (this.nv.volumes.length > 0) this.nv.removeVolume(this.nv.volumes.at(-1));
     [this.url, this.overlay] = [null, null];
     this.turn += 1;
-    delete this.canvas.dataset.loaded;
+    for (const told of ["loaded", "overlay"]) delete this.canvas.dataset[told];
   }
 
   setWindow([low, high]) {
@@ -138,16 +138,18 @@ export class ImageView {
     this.canvas.dataset.window = `${low},${high}`;
   }
 
-  /** Lay another image over this one, or nothing where `kind` is null; `high` is where its colours end. */
+  /** Lay another image over this one, or nothing where `kind` is null; `high` is where its colours end.
+   *  Returns whether that was done: it is not where something else was asked for meanwhile. */
   async setOverlay(kind, url, high, opacity) {
     const turn = ++this.turn;
     const image = kind === null ? null : await this.#readOverlay(kind, url, high, opacity);
-    if (turn !== this.turn) return; // something else was asked for meanwhile
+    if (turn !== this.turn) return false;
     while (this.nv.volumes.length > 1) this.nv.removeVolume(this.nv.volumes.at(-1));
     if (image !== null) this.nv.addVolume(image);
     this.overlay = kind;
     this.canvas.dataset.overlay = kind ?? "";
     this.nv.createOnLocationChange();
+    return true;
   }
 
   async #readOverlay(kind, url, high, opacity) {

@@ -45,15 +45,20 @@ function announce({ stage, step, steps }, told) {
 export async function follow(id) {
   byId("progress").hidden = false;
   byId("cancel").disabled = false;
+  let isCancelled = false;
   byId("cancel").onclick = async () => {
-    byId("cancel").disabled = true;
+    isCancelled = byId("cancel").disabled = true;
     byId("progress-title").textContent = "Cancelling";
     await api.removeJob(id).catch(() => {});
   };
   try {
     for (let told = ""; ; await pause(EVERY)) {
-      const job = await api.job(id);
+      const job = await api.job(id).catch((error) => {
+        if (isCancelled && error.status === 404) return { job: id, state: "cancelled" }; // it had just ended by itself
+        throw error;
+      });
       if (["done", "failed", "cancelled"].includes(job.state)) return job;
+      if (isCancelled) continue;
       show(job);
       told = announce(job, told);
     }

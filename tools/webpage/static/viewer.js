@@ -80,7 +80,7 @@ export class Viewer {
   async showInput({ kind, files, windows, modality, title }) {
     this.clear();
     this.units = { source: UNITS[modality] };
-    if (kind === "radiograph") this.#showRadiographs(files.source, null, {});
+    if (kind === "radiograph") await this.#showRadiographs(files.source, null, {});
     else await this.#load(this.source, "source", files.source, windows.source, modality, title);
     this.#arrange(kind === "radiograph" ? "radiograph" : "single");
   }
@@ -98,7 +98,7 @@ export class Viewer {
     for (const [name, view, modality] of pair) {
       if (urls[name]) await this.#load(view, name, urls[name], bounds[name], modality, titles[name]);
     }
-    if (files.radiograph) this.#showRadiographs(files.radiograph, files.drr, measures);
+    if (files.radiograph) await this.#showRadiographs(files.radiograph, files.drr, measures);
     for (const kind of Object.keys(LEGENDS)) {
       if (files[kind]) this.overlays[kind] = { url: files[kind], bounds: windows[kind] };
     }
@@ -112,11 +112,17 @@ export class Viewer {
     view.control.offer(modality, window);
   }
 
-  #showRadiographs(given, drr, measures) {
+  async #showRadiographs(given, drr, measures) {
     byId("radiographs").hidden = false;
-    byId("radiograph").src = given;
     byId("drr").closest("figure").hidden = !drr;
-    if (drr) byId("drr").src = drr;
+    for (const [id, url] of [
+      ["radiograph", given],
+      ["drr", drr],
+    ]) {
+      if (!url) continue;
+      byId(id).src = url;
+      await byId(id).decode();
+    }
     const names = { ncc: "Correlation (NCC)", ssim: "SSIM", gradient_correlation: "Gradient correlation" };
     const rows = Object.entries(names).filter(([key]) => key in measures);
     byId("measures").replaceChildren(
@@ -169,7 +175,9 @@ export class Viewer {
 
   async #lay(kind) {
     const overlay = this.overlays[kind];
-    await this.result.setOverlay(overlay ? kind : null, overlay?.url, overlay?.bounds[1], byId("opacity").value / 100);
+    const [high, opacity] = [overlay?.bounds[1], byId("opacity").value / 100];
+    const isLaid = await this.result.setOverlay(overlay ? kind : null, overlay?.url, high, opacity);
+    if (!isLaid) return;
     byId("legend").hidden = !overlay;
     if (!overlay) return;
     const unit = this.units[kind] === "%" ? "" : this.units[kind];

@@ -6,6 +6,7 @@ from transmodal.networks.blocks.embedding import LatentMapping, TimeEmbedding, s
 from transmodal.networks.blocks.fir import FIRDownsample, FIRUpsample, PyramidDownsample
 from transmodal.networks.blocks.ncsn import ResidualBlock
 from transmodal.networks.blocks.padding import check_size, cropped_to, reflected_to_multiple
+from transmodal.networks.blocks.straight_through import straight_through
 
 __all__ = [
     "AdaptiveGroupNorm",
@@ -21,4 +22,5 @@ __all__ = [
     "cropped_to",
     "reflected_to_multiple",
     "sinusoid",
+    "straight_through",
 ]

@@ -15,7 +15,8 @@ __all__ = ["Decision", "FindingClassifier"]
 class Decision(nn.Module):
     """How a logit becomes a probability and a yes or no: three numbers that were fixed before any test.
 
-    They are buffers, so they travel with the weights.
+    They are buffers, so they travel with the weights; in double precision, as probabilities are, or a threshold that
+    is the probability of a case could be rounded above it.
 
     Args:
         offset: subtracted from the logit: the logarithm of the weight that positive cases had in training, which makes
@@ -30,9 +31,9 @@ class Decision(nn.Module):
 
     def __init__(self, offset: float = 0.0, temperature: float = 1.0, threshold: float = 0.5) -> None:
         super().__init__()
-        self.register_buffer("offset", torch.tensor(float(offset)))
-        self.register_buffer("temperature", torch.tensor(float(temperature)))
-        self.register_buffer("threshold", torch.tensor(float(threshold)))
+        self.register_buffer("offset", torch.tensor(float(offset), dtype=torch.float64))
+        self.register_buffer("temperature", torch.tensor(float(temperature), dtype=torch.float64))
+        self.register_buffer("threshold", torch.tensor(float(threshold), dtype=torch.float64))
 
     def forward(self, logits: Tensor) -> Tensor:
         """The probability of the finding, (B,) in double precision, of logits (B, 1) or (B,).

@@ -64,7 +64,14 @@ class SliceClassifier(nn.Module):
 
 
 class Stage(nn.Module):
-    """A strided convolution to half the size, and residual blocks at that size."""
+    """A strided convolution to half the size, and residual blocks at that size.
+
+    Args:
+        in_channels, channels: of the features that come in and go out.
+        blocks: how many residual blocks.
+        spatial_dims: 2 or 3.
+        norm: as of :class:`SliceClassifier`.
+    """
 
     def __init__(self, in_channels: int, channels: int, blocks: int, spatial_dims: int, norm: Norm) -> None:
         super().__init__()
@@ -74,6 +81,7 @@ class Stage(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(channels, spatial_dims, norm) for _ in range(blocks))
 
     def forward(self, features: Tensor) -> Tensor:
+        """From (B, in_channels, *S) to (B, channels, *S / 2), odd sizes rounded up."""
         features = functional.relu(self.norm(self.down(features)))
         for block in self.blocks:
             features = block(features)
@@ -81,7 +89,13 @@ class Stage(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions around which a shortcut runs."""
+    """Two convolutions around which a shortcut runs.
+
+    Args:
+        channels: of the features that come in and go out.
+        spatial_dims: 2 or 3.
+        norm: as of :class:`SliceClassifier`.
+    """
 
     def __init__(self, channels: int, spatial_dims: int, norm: Norm) -> None:
         super().__init__()
@@ -92,6 +106,7 @@ class ResidualBlock(nn.Module):
         self.second_norm = get_norm_layer(norm, spatial_dims=spatial_dims, channels=channels)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Features (B, channels, *S) of the same shape."""
         residual = functional.relu(self.first_norm(self.first(features)))
         return functional.relu(features + self.second_norm(self.second(residual)))
 

@@ -51,6 +51,23 @@ def test_the_decision_travels_with_the_weights() -> None:
     assert str(other.decision) == "Decision(offset=0.5, temperature=1.5, threshold=0.25)"
 
 
+def test_a_case_whose_probability_is_the_threshold_is_a_yes() -> None:
+    logits = torch.linspace(-4, 4, 50)
+    network = classifier()
+    for logit in logits:
+        network.decision.fix(math.log(3.3), 1.37, threshold=0.5)
+        network.decision.fix(math.log(3.3), 1.37, threshold=float(network.decision(logit[None])))
+        ((probability, threshold),) = network.scores(logit[None]).tolist()
+        assert probability >= threshold
+
+
+def test_a_decision_in_single_precision_is_loaded() -> None:
+    """As weights of before have it."""
+    network, state = classifier(), classifier(threshold=0.25).state_dict()
+    network.load_state_dict({key: value.float() if "decision" in key else value for key, value in state.items()})
+    assert float(network.decision.threshold) == 0.25
+
+
 def test_weights_of_another_task_are_refused() -> None:
     network = classifier(task="embolism in xray")
     with pytest.raises(InputError, match="found a network for embolism in ct; wanted one for embolism in xray"):

@@ -30,7 +30,11 @@ def test_a_size_that_is_no_multiple_of_four_or_too_small_is_refused(size: tuple[
 
 
 def test_the_smallest_size_trains() -> None:
-    ResNetGenerator(**TINY)(torch.randn(1, 1, 8, 8)).sum().backward()
+    network = ResNetGenerator(**TINY)
+    network(torch.randn(1, 1, 8, 8)).square().sum().backward()
+    gradients = [parameter.grad for parameter in network.parameters()]
+    assert all(gradient is not None and bool(gradient.isfinite().all()) for gradient in gradients)
+    assert any(bool(gradient.any()) for gradient in gradients)
 
 
 def test_instance_norm_leaves_the_biases_to_every_convolution() -> None:

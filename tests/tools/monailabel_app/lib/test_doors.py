@@ -17,6 +17,7 @@ def client() -> TestClient:
     everyone = Middleware(CORSMiddleware, allow_origins=["*"], allow_credentials=True, allow_methods=["*"])
     server = FastAPI(middleware=[everyone])
     server.post("/train")(lambda: "started")
+    server.put("/model/{name}")(lambda name: "replaced")
     doors.guard(server, hosts="scanner.example, other.example")
     return TestClient(server, base_url="http://127.0.0.1:8000")
 
@@ -51,6 +52,18 @@ def test_a_name_that_was_made_to_mean_this_machine_is_refused(client: TestClient
 @pytest.mark.parametrize("host", ["localhost:8000", "[::1]:8000", "192.0.2.7", "Scanner.example", "other.example:80"])
 def test_addresses_and_names_of_this_machine_are_answered(client: TestClient, host: str) -> None:
     assert client.post("/train", headers={"Host": host}).status_code == 200
+
+
+def test_a_closed_request_is_told_why(client: TestClient) -> None:
+    answer = client.put("/model/one")
+    assert answer.status_code == 403
+    assert answer.json()["detail"].startswith("PUT /model/one is closed: weights are neither taken nor given away")
+
+
+def test_a_request_is_closed_wherever_the_server_is_mounted(client: TestClient) -> None:
+    below = TestClient(client.app, base_url="http://127.0.0.1:8000", root_path="/label")
+    assert below.put("/label/model/one").status_code == 403
+    assert below.post("/label/train").json() == "started"
 
 
 @pytest.mark.parametrize("value", ["../../etc/passwd", "a/b", "a\\b", ".."])

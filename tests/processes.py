@@ -1,11 +1,11 @@
-"""A training in two processes: by the command that users type, and in less time by processes that have all imported."""
+"""Two processes: by the command that users type, and in less time by processes that have imported what they need."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import connection, get_context
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ import monai.bundle
 import torch
 from torch.distributed import TCPStore
 
-SECONDS = 240
+SECONDS = 600
+"""After which two processes are taken to wait for each other; on a busy machine they may need minutes."""
+
 QUIET = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONDONTWRITEBYTECODE": "1"}
 IMPORTED = [
     __name__,
@@ -40,15 +42,29 @@ def by_command(bundle: Path, configs: Sequence[str], ids: dict[str, Any], folder
 
 
 def by_forks(bundle: Path, configs: Sequence[str], ids: dict[str, Any], folder: Path) -> None:
-    """The same without the seconds in which every process imports: both are forked from one that has."""
+    """The same without the seconds in which every process imports."""
+    in_two(_run, (bundle, list(configs), ids), folder)
+
+
+def in_two(function: Callable[..., None], arguments: tuple[Any, ...], folder: Path) -> None:
+    """Call a function of a module in two processes as torchrun starts them, forked from one that has imported.
+
+    Args:
+        function, arguments: what each process calls.
+        folder: for what the processes print.
+    Raises:
+        AssertionError: if one of them fails, with what they printed.
+    """
     context = get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # held here as torchrun does
     logs = [folder / f"process_{rank}.log" for rank in range(2)]
     ranks = [
-        context.Process(target=_rank, args=(*each, store.port, bundle, list(configs), ids)) for each in enumerate(logs)
+        context.Process(target=_rank, args=(rank, log, store.port, function, arguments))
+        for rank, log in enumerate(logs)
     ]
-    for process in ranks:
+    for log, process in zip(logs, ranks, strict=True):
+        log.touch()
         process.start()
     waiting = {process.sentinel: process for process in ranks}
     while waiting:  # one that fails leaves the other waiting for it
@@ -59,8 +75,8 @@ def by_forks(bundle: Path, configs: Sequence[str], ids: dict[str, Any], folder: 
             raise AssertionError("\n".join(log.read_text()[-4000:] for log in logs))
 
 
-def _rank(rank: int, log: Path, port: int, bundle: Path, configs: list[str], ids: dict[str, Any]) -> None:
-    """One process as torchrun starts it: its number in the environment, the bundle's root as working directory."""
+def _rank(rank: int, log: Path, port: int, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """One process as torchrun starts it, with its number in the environment."""
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -68,6 +84,11 @@ def _rank(rank: int, log: Path, port: int, bundle: Path, configs: list[str], ids
     place["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     os.environ.update({**QUIET, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)})
     torch.set_num_threads(1)
+    function(*arguments)
+
+
+def _run(bundle: Path, configs: list[str], ids: dict[str, Any]) -> None:
+    """The bundle's root is the working directory, and what Python looks in first."""
     os.chdir(bundle)
     sys.path.insert(0, "")
     monai.bundle.run(config_file=configs, **ids)

@@ -1,0 +1,1 @@
+"""What a zip of a bundle holds that its folder does not."""
