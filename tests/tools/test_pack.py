@@ -218,7 +218,9 @@ def test_weights_of_an_overlay_run_alone_with_it_folded_in(small: tuple[Path, Pa
     with packed.importable():
         load_weights(network_of(packed), packed.weights)
     overlay, inference, train = (packed.read(name) for name in ("small", "inference", "train"))
-    assert [inference[name] for name in ("channels", "num_blocks", "pixdim")] == [16, 6, [2.0, 2.0, -1.0]]
+    own = ("channels", "num_blocks", "pixdim")
+    assert {name: inference[name] for name in own} == {name: overlay[name] for name in own}
+    assert inference["channels"] != Bundle(path).read("inference")["channels"]
     ids = overlay.keys() - {"_desc_"}
     assert {name: train[name] for name in ids} == {name: overlay[name] for name in ids}
     assert "critic_channels" not in inference
